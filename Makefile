@@ -1,0 +1,62 @@
+# `make` alone prints what there is. `make check` and `make test` are exactly what CI runs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock test soak check pin format bench clean
+
+help: ## Print this help
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Set up
+
+setup: $(READY) ## Make .venv with the locked dependencies and both distributions, editable
+
+$(READY): requirements/dev.lock pyproject.toml sdk/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e sdk
+	@touch $@
+
+lock: ## Resolve the dependencies anew and write the lock files
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 \
+		pyproject.toml -o requirements/server.lock
+	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev \
+		-c requirements/server.lock pyproject.toml -o requirements/dev.lock
+
+##@ Work
+
+test: setup ## Run all tests, with branch coverage
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term:skip-covered
+
+soak: setup ## Run the long versions of the proofs
+	METERLINE_SOAK=1 $(BIN)/python -m pytest -m soak
+
+check: setup ## Lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pin: setup ## Write the pinned files anew, after a change on purpose
+	METERLINE_PIN=1 $(BIN)/python -m pytest --quiet -k committed_one
+
+format: setup ## Let ruff write the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Measure speed, as ratios within one run
+	$(BIN)/python -m bench
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,112 @@
+"""Problem bodies (RFC 9457): one table maps the kind of an error to its status."""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, current_app, jsonify
+from pydantic import BaseModel, Field
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from ledger.errors import InvalidError, Kind, MeterlineError
+
+PROBLEM_TYPE = "application/problem+json"
+
+STATUS_OF_KIND = {
+    Kind.INVALID: HTTPStatus.BAD_REQUEST,
+    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Kind.MISSING: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_RETRY_AFTER_SECONDS = "5"
+
+
+class Problem(BaseModel):
+    """Why a request as a whole was refused."""
+
+    type: str = Field(description="`urn:meterline:problem:` and the code")
+    title: str = Field(description="The HTTP status in words")
+    status: int
+    code: str = Field(description="Stable name of the problem")
+    detail: str = Field(description="One sentence for a person")
+    key: str | None = Field(default=None, description="The offending field")
+    value: str | None = Field(default=None, description="The offending value, shortened")
+
+
+class UnauthorizedError(MeterlineError):
+    """Nobody is known to be calling."""
+
+    kind = Kind.FORBIDDEN
+
+
+class TooLargeError(InvalidError):
+    """The request is larger than the settings allow."""
+
+
+def body_too_large(limit: int) -> TooLargeError:
+    """Return the error that names the limit, in bytes."""
+    return TooLargeError("body_too_large", f"a body has at most {limit} bytes")
+
+
+class UnsupportedTypeError(InvalidError):
+    """The body is of a type that is not read."""
+
+
+_STATUS_OF_ERROR: dict[type[MeterlineError], HTTPStatus] = {
+    UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+    TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnsupportedTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}
+
+
+def problem(error: MeterlineError) -> Response:
+    """Return the response that tells an error."""
+    status = _STATUS_OF_ERROR.get(type(error), STATUS_OF_KIND[error.kind])
+    response = _problem(status, error.code, error.message, key=error.key, value=error.value)
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return response
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Answer every error as a problem, also those of Flask and those nobody thought of."""
+    app.register_error_handler(MeterlineError, problem)
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _http_problem(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        return problem(body_too_large(current_app.config["MAX_CONTENT_LENGTH"]))
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    response = _problem(status, status.name.lower(), error.description or status.phrase)
+    for name, value in error.get_headers():
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    current_app.logger.error("unexpected error", exc_info=error)
+    return _problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "something is wrong on our side; it was logged, and sending again is safe",
+    )
+
+
+def _problem(status: HTTPStatus, code: str, detail: str, **where: str | None) -> Response:
+    body = Problem(
+        type=f"urn:meterline:problem:{code}",
+        title=status.phrase,
+        status=status,
+        code=code,
+        detail=detail,
+        **where,
+    )
+    response = jsonify(body.model_dump(exclude_none=True))
+    response.status_code = status
+    response.mimetype = PROBLEM_TYPE
+    return response

@@ -1,0 +1,95 @@
+"""`POST /api/v1/events`: usage events in, one answer per event out."""
+
+from collections import Counter
+from typing import Any
+
+import orjson
+from flask import Response, current_app, request
+from flask_openapi.blueprint import APIBlueprint
+
+from api.auth import caller, require_scope
+from api.body import read_whole_body
+from api.errors import PROBLEM_TYPE, Problem, TooLargeError, UnsupportedTypeError
+from api.schemas import CloudEvent, Event, EventsAnswer
+from api.services import Services
+from collector.formats import MEDIA_TYPES, Form, read_body
+from collector.intake import Result
+from ledger.event import Status
+from ledger.keys import Scope
+
+blueprint = APIBlueprint("events", __name__, abp_security=[{"api_key": []}])
+
+_PROBLEM = {
+    "content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}},
+}
+_EVENT = Event.model_json_schema()
+_CLOUD_EVENT = CloudEvent.model_json_schema()
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        Form.JSON.value: {"schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT}]}},
+        Form.NDJSON.value: {"schema": {"type": "string"}},
+        Form.CLOUDEVENT.value: {"schema": _CLOUD_EVENT},
+        Form.CLOUDEVENT_BATCH.value: {"schema": {"type": "array", "items": _CLOUD_EVENT}},
+    },
+}
+
+
+@blueprint.post(
+    "/api/v1/events",
+    summary="Book usage events",
+    responses={
+        "200": EventsAnswer,
+        "400": {"description": "The body as a whole cannot be read", **_PROBLEM},
+        "401": {"description": "No valid API key", **_PROBLEM},
+        "403": {"description": "The key lacks the scope `ingest`", **_PROBLEM},
+        "413": {"description": "Too many bytes or events", **_PROBLEM},
+        "415": {"description": "Not a type that is read here", **_PROBLEM},
+        "503": {"description": "The ledger does not answer; send again", **_PROBLEM},
+    },
+    openapi_extensions={"requestBody": _BODY},
+)
+@require_scope(Scope.INGEST)
+def book_events() -> Response:
+    """Book one event, an array, NDJSON, or CloudEvents.
+
+    An answered `stored` or `duplicate` is booked for good, exactly once; sending again is safe. A
+    bad event never fails its neighbours.
+    """
+    services = Services.of(current_app)
+    events = read_body(read_whole_body(), _form())
+    most = services.settings.max_batch_events
+    if len(events) > most:
+        raise TooLargeError(
+            "too_many_events", f"a request has at most {most} events; this one has {len(events)}"
+        )
+    results = services.intake.book(events, only_tenant=caller().tenant_id, now=services.clock())
+    counts = Counter(result.status for result in results)
+    answer = {
+        **{str(status): counts[status] for status in Status},
+        "results": [_result(index, result) for index, result in enumerate(results)],
+    }
+    return Response(orjson.dumps(answer), mimetype="application/json")
+
+
+def _form() -> Form:
+    if request.content_encoding not in (None, "identity"):
+        raise UnsupportedTypeError("unsupported_encoding", "send the body without Content-Encoding")
+    form = MEDIA_TYPES.get(request.mimetype)
+    if form is None:
+        raise UnsupportedTypeError(
+            "unsupported_type",
+            f"Content-Type is one of {', '.join(MEDIA_TYPES)}",
+            key="Content-Type",
+            value=request.mimetype,
+        )
+    return form
+
+
+def _result(index: int, result: Result) -> dict[str, Any]:
+    answer: dict[str, Any] = {"index": index, "id": result.event_id, "status": str(result.status)}
+    if result.code is not None:
+        answer |= {"code": result.code, "key": result.key, "message": result.message}
+    if result.dropped:
+        answer["dropped"] = result.dropped
+    return answer

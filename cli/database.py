@@ -1,0 +1,46 @@
+"""`meterline db`: the schema of the ledger."""
+
+import sys
+
+import click
+
+from cli import schema
+from cli.wiring import connect
+
+
+@click.group()
+def db() -> None:
+    """Create, check and move the ledger's schema."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema up to date; an empty database gets all of it. Keeps SP-3's rows."""
+    engine = connect().engine
+    before = schema.current_revision(engine)
+    schema.upgrade(engine)
+    after = schema.current_revision(engine)
+    click.echo(f"schema {after}" + ("" if before != after else ", nothing to do"))
+
+
+@db.command()
+@click.argument("revision")
+def downgrade(revision: str) -> None:
+    """Take the schema back to REVISION, such as 0001 (SP-3). What it has no room for is lost."""
+    engine = connect().engine
+    schema.require_known(revision)
+    schema.downgrade(engine, revision)
+    click.echo(f"schema {schema.current_revision(engine) or 'empty'}")
+
+
+@db.command()
+def check() -> None:
+    """Compare the schema with what this version of Meterline expects."""
+    engine = connect().engine
+    schema.require_current(engine)
+    drift = schema.find_drift(engine)
+    for line in drift:
+        click.echo(f"differs: {line}", err=True)
+    if drift:
+        sys.exit(1)
+    click.echo(f"schema {schema.head_revision()}, as expected")

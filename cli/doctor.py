@@ -1,0 +1,98 @@
+"""`meterline doctor`: says what is wrong with this installation, and what to do about it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import NamedTuple
+
+import click
+import sqlalchemy as sa
+
+from cli import schema
+from cli.wiring import Wiring, connect
+from ledger.batches import measure_backlog
+from ledger.errors import MeterlineError
+from ledger.session import operator_session
+from ledger.tenants import list_tenants
+
+_STALE_AFTER = timedelta(minutes=5)
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at. `ok` None: not wrong, but worth knowing."""
+
+    ok: bool | None
+    text: str
+
+
+Check = Callable[[Wiring], Iterator[Finding]]
+
+
+@click.command()
+def doctor() -> None:
+    """Check settings, ledger, schema, prices and backlog; exit with 1 if something is wrong."""
+    marks = {True: "ok   ", False: "WRONG", None: "note "}
+    wrong = False
+    for finding in _examine():
+        wrong = wrong or finding.ok is False
+        click.echo(f"{marks[finding.ok]} {finding.text}")
+    if wrong:
+        sys.exit(1)
+
+
+def _examine() -> Iterator[Finding]:
+    try:
+        wiring = connect()
+    except MeterlineError as error:
+        yield Finding(ok=False, text=error.message)
+        return
+    yield Finding(ok=True, text="settings")
+    yield from _guarded(_settings, wiring)
+    yield from _guarded(_prices, wiring)
+    yield from _guarded(_ledger, wiring)
+
+
+def _guarded(check: Check, wiring: Wiring) -> Iterator[Finding]:
+    try:
+        yield from check(wiring)
+    except MeterlineError as error:
+        yield Finding(ok=False, text=error.message)
+
+
+def _settings(wiring: Wiring) -> Iterator[Finding]:
+    if wiring.settings.hash_key is None:
+        yield Finding(
+            ok=None,
+            text="METERLINE_HASH_KEY is not set: phone numbers and e-mail addresses in metadata are"
+            " left out instead of hashed",
+        )
+
+
+def _prices(wiring: Wiring) -> Iterator[Finding]:
+    yield Finding(ok=True, text=f"price book {wiring.book.price_version}")
+
+
+def _ledger(wiring: Wiring) -> Iterator[Finding]:
+    schema.require_current(wiring.engine)
+    drift = schema.find_drift(wiring.engine)
+    yield Finding(ok=not drift, text="; ".join(["schema " + schema.head_revision(), *drift]))
+    with operator_session(wiring.engine) as session:
+        mode = session.connection.execute(sa.text("PRAGMA journal_mode")).scalar_one()
+        damage = session.connection.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()
+        tenants = len(list_tenants(session))
+        backlog = measure_backlog(session)
+    yield Finding(ok=mode == "wal", text=f"journal mode {mode}")
+    yield Finding(ok=damage == "ok", text=f"database file {damage}")
+    yield Finding(
+        ok=True if tenants else None,
+        text=f"{tenants} tenants" if tenants else "no tenant yet; run `meterline tenant add`",
+    )
+    if backlog.oldest is None:
+        yield Finding(ok=True, text="nothing waits for costing")
+        return
+    age = wiring.clock() - backlog.oldest
+    yield Finding(
+        ok=age < _STALE_AFTER,
+        text=f"{backlog.events} events wait for costing, the oldest for {age.total_seconds():.0f} s"
+        + ("" if age < _STALE_AFTER else "; is `meterline work` running?"),
+    )

@@ -1,0 +1,65 @@
+"""The composition root: settings become an engine, a clock and services here and nowhere else."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from api.services import Services
+from cli.schema import require_current
+from collector.intake import Intake, build_intake
+from costing.job import Costing
+from costing.prices import PriceBook, load_price_book
+from ledger.clock import Clock, system_clock
+from ledger.engine import create_ledger_engine
+from ledger.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """Everything a command needs, built from one reading of the settings."""
+
+    settings: Settings
+    engine: sa.Engine
+    clock: Clock
+
+    @property
+    def book(self) -> PriceBook:
+        """The price book in force."""
+        return load_price_book(
+            self.settings.price_file, ai_flat_fallback=self.settings.ai_flat_fallback
+        )
+
+    @property
+    def intake(self) -> Intake:
+        """The intake that books into the ledger."""
+        return build_intake(self.engine, self.settings)
+
+    @property
+    def costing(self) -> Costing:
+        """The job that rolls up and prices."""
+        return Costing(self.engine, self.book)
+
+    @property
+    def services(self) -> Services:
+        """What the HTTP side works with."""
+        return Services(
+            engine=self.engine, intake=self.intake, settings=self.settings, clock=self.clock
+        )
+
+
+def connect() -> Wiring:
+    """Read the settings and connect, whatever the state of the ledger."""
+    settings = load_settings()
+    engine = create_ledger_engine(settings.database_url.get_secret_value())
+    return Wiring(settings=settings, engine=engine, clock=system_clock)
+
+
+def open_ledger() -> Wiring:
+    """Connect to a ledger whose schema is current.
+
+    Raises:
+        MissingError: `schema_outdated`.
+    """
+    wiring = connect()
+    require_current(wiring.engine)
+    return wiring

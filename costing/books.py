@@ -1,0 +1,73 @@
+"""The price books that have rated rows, kept in the ledger for ever."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from costing.prices import PriceBook, restore_price_book
+from ledger.errors import MissingError
+from ledger.models import price_books
+from ledger.session import OperatorSession
+
+
+class Books:
+    """The book in force, and every older one that a row may name."""
+
+    def __init__(self, current: PriceBook, kept: Mapping[str, PriceBook]) -> None:
+        self.current = current
+        self.is_registered = current.price_version in kept
+        self._by_version = {**kept, current.price_version: current}
+
+    def has(self, price_version: str) -> bool:
+        """Whether rows of this version can be rated."""
+        return price_version in self._by_version
+
+    def of_version(self, price_version: str) -> PriceBook:
+        """Return the book that a row names.
+
+        Raises:
+            MissingError: `unknown_price_version`.
+        """
+        try:
+            return self._by_version[price_version]
+        except KeyError:
+            raise MissingError(
+                "unknown_price_version",
+                f"no price book {price_version} is kept in the ledger",
+                key="price_version",
+                value=price_version,
+            ) from None
+
+
+def register_book(session: OperatorSession, book: PriceBook, *, now: datetime) -> None:
+    """Keep a book in the ledger, once, before it rates anything."""
+    known = sa.select(price_books.c.price_version).where(
+        price_books.c.price_version == book.price_version
+    )
+    if session.connection.execute(known).first() is None:
+        session.connection.execute(
+            sa.insert(price_books).values(
+                price_version=book.price_version, document=book.document, registered_at=now
+            )
+        )
+
+
+def read_books(session: OperatorSession, current: PriceBook) -> Books:
+    """Return all kept books; a kept book that no longer matches its version is an error."""
+    kept = {}
+    rows = session.connection.execute(
+        sa.select(price_books.c.price_version, price_books.c.document)
+    )
+    for price_version, document in rows:
+        book = restore_price_book(document)
+        if book.price_version != price_version:
+            raise MissingError(
+                "edited_price_book",
+                f"price book {price_version} was edited in the ledger:"
+                f" it now is {book.price_version}",
+                key="price_version",
+                value=price_version,
+            )
+        kept[price_version] = book
+    return Books(current, kept)

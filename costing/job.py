@@ -1,0 +1,124 @@
+"""The costing job: turns booked batches into rollup rows, a tenant a transaction.
+
+Work is proportional to new events, not to history. A batch and what it adds to the rollups are
+finished in one transaction, so a killed worker leaves the batch as it found it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from costing.books import Books, read_books, register_book
+from costing.prices import PriceBook
+from costing.recompute import Change, recompute
+from costing.rollup import Rater
+from costing.store import Cause, append_journal, lock_costing, sum_batches
+from ledger.batches import claim_batches, finish_batches, list_pending_tenants
+from ledger.models import usage_rollups_daily
+from ledger.period import closes_at
+from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
+from ledger.session import TenantSession, operator_session, tenant_session
+from ledger.tenant import Tenant, TenantId
+from ledger.tenants import get_tenant, list_tenants
+
+CLAIM_EVENTS = 20_000
+"""Most events costed in one transaction, unless a single batch is larger."""
+
+
+class Costing:
+    """Costs what was booked, and recomputes rollups on demand."""
+
+    def __init__(self, engine: sa.Engine, book: PriceBook) -> None:
+        self._engine = engine
+        self._book = book
+
+    def run(self, *, now: datetime) -> int:
+        """Cost everything that is pending; return the number of batches done."""
+        with operator_session(self._engine) as session:
+            pending = list_pending_tenants(session)
+        if not pending:
+            return 0
+        books = self._books(now=now)
+        done = 0
+        for tenant_id in pending:
+            tenant = self._tenant(tenant_id)
+            while batches := self._run_tenant(tenant, books, now=now):
+                done += batches
+        return done
+
+    def rebuild(self, tenant_id: TenantId | None = None, *, now: datetime) -> int:
+        """Recompute rollups from raw usage, of one tenant or of all; return the rows mended."""
+        books = self._books(now=now)
+        with operator_session(self._engine) as session:
+            if tenant_id is None:
+                tenants = list_tenants(session)
+            else:
+                tenants = [get_tenant(session, tenant_id)]
+        return sum(self._rebuild_tenant(tenant, books, now=now) for tenant in tenants)
+
+    def _books(self, *, now: datetime) -> Books:
+        with operator_session(self._engine) as session:
+            books = read_books(session, self._book)
+        if not books.is_registered:
+            with operator_session(self._engine, write=True) as session:
+                register_book(session, self._book, now=now)
+        return books
+
+    def _tenant(self, tenant_id: TenantId) -> Tenant:
+        with operator_session(self._engine) as session:
+            return get_tenant(session, tenant_id)
+
+    def _run_tenant(self, tenant: Tenant, books: Books, *, now: datetime) -> int:
+        with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+            lock_costing(session, now=now)
+            return _cost_batches(session, Rater(books=books, tenant=tenant), now=now)
+
+    def _rebuild_tenant(self, tenant: Tenant, books: Books, *, now: datetime) -> int:
+        rater = Rater(books=books, tenant=tenant)
+        with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+            lock_costing(session, now=now)
+            while _cost_batches(session, rater, now=now):
+                pass
+            changes = recompute(session, rater).changes
+            _write(session, tenant, changes, cause=Cause.REPAIR, now=now)
+            return len(changes)
+
+
+def _cost_batches(session: TenantSession, rater: Rater, *, now: datetime) -> int:
+    batch_ids = claim_batches(session, max_events=CLAIM_EVENTS)
+    if not batch_ids:
+        return 0
+    sums = sum_batches(session, batch_ids)
+    rows = _read_touched(session, sums)
+    changes = [
+        Change(rows.get(key), rater.add_usage(rows.get(key), key, tally))
+        for key, tally in sums.items()
+    ]
+    _write(session, rater.tenant, changes, cause=Cause.LATE, now=now)
+    finish_batches(session, batch_ids)
+    return len(batch_ids)
+
+
+def _read_touched(
+    session: TenantSession, sums: Mapping[RollupKey, Tally]
+) -> dict[RollupKey, RollupRow]:
+    columns = usage_rollups_daily.c
+    dates = sorted({key.date for key in sums})
+    ids = sorted({key.rollup_id for key in sums})
+    return read_rollups(session, columns.date.in_(dates), columns.rollup_id.in_(ids))
+
+
+def _write(
+    session: TenantSession,
+    tenant: Tenant,
+    changes: Sequence[Change],
+    *,
+    cause: Cause,
+    now: datetime,
+) -> None:
+    write_rollups(session, [change.after for change in changes])
+    closed = [change for change in changes if now >= closes_at(change.after.key.date, tenant)]
+    append_journal(
+        session, [(change.before, change.after) for change in closed], cause=cause, now=now
+    )

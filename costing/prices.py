@@ -1,0 +1,130 @@
+"""Price books: rates read from TOML, validated as a whole, named by what they say.
+
+A book is never edited: its version carries a digest of its rates, so other rates are another
+version, and every version that rated a row is kept in the ledger.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ledger.errors import InvalidError
+from ledger.event import DIRECTIONS, is_slug
+from ledger.money import parse_rate
+from ledger.units import Unit, load_catalogue
+
+CURRENCY = "USD"
+FLAT_SOURCE = "flat"
+_TOKENS_A_RATE = 1000
+_AI_RATES = {"input": "input_per_1k_tokens", "output": "output_per_1k_tokens"}
+_MAX_NAME = 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PriceBook:
+    """Rates by channel and rate name, and the text that they can be built from again.
+
+    Attributes:
+        price_version: name and digest, such as `flat@1c3e9f02a7b4`.
+        document: canonical JSON of name, currency and rates.
+    """
+
+    price_version: str
+    document: str
+    _rates: Mapping[tuple[str, str], Fraction] = field(repr=False)
+
+    def rate(self, unit: Unit, direction: str) -> Fraction | None:
+        """Return nano-dollars for one of `unit`, exact, or None where there is no rate."""
+        if unit.channel != "ai":
+            return self._rates.get((unit.channel, direction))
+        if unit.side is None:
+            return None
+        rate = self._rates.get((unit.channel, _AI_RATES[unit.side]))
+        return None if rate is None else rate / _TOKENS_A_RATE
+
+
+def build_price_book(document: Mapping[str, Any]) -> PriceBook:
+    """Build a book from a decoded document.
+
+    Raises:
+        InvalidError: `invalid_price_book`, naming every fault.
+    """
+    faults = list(_head_faults(document))
+    rates: dict[tuple[str, str], Fraction] = {}
+    tables = document.get("rates")
+    if not isinstance(tables, dict) or not tables:
+        faults.append("rates: give at least one table, like [rates.sms]")
+        tables = {}
+    for channel, name, value in _flatten(tables, faults):
+        try:
+            rates[channel, name] = parse_rate(value, key=f"rates.{channel}.{name}")
+        except InvalidError as error:
+            faults.append(f"{error.message} (it is {error.value})")
+    if faults:
+        raise InvalidError("invalid_price_book", "\n".join(f"  {fault}" for fault in faults))
+    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    version = f"{document['name']}@{hashlib.sha256(text).hexdigest()[:12]}"
+    return PriceBook(price_version=version, document=text.decode(), _rates=rates)
+
+
+def load_price_book(path: Path | None = None, *, ai_flat_fallback: bool = True) -> PriceBook:
+    """Read a book from a TOML file, or the one that ships with Meterline.
+
+    Args:
+        path: the file, or None for the one that ships.
+        ai_flat_fallback: False leaves out the AI rates, so that AI usage is unpriced.
+
+    Raises:
+        InvalidError: `invalid_price_book`, with the file and every fault.
+    """
+    source = path or resources.files("costing").joinpath("prices.toml")
+    try:
+        document = tomllib.loads(source.read_text(encoding="utf-8"))
+        if not ai_flat_fallback and isinstance(document.get("rates"), dict):
+            document["rates"].pop("ai", None)
+        return build_price_book(document)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidError("invalid_price_book", f"{source}: {error}") from error
+    except InvalidError as error:
+        raise InvalidError(error.code, f"{source}:\n{error.message}") from error
+
+
+def restore_price_book(document: str) -> PriceBook:
+    """Build a book again from the document that the ledger keeps."""
+    return build_price_book(orjson.loads(document))
+
+
+def _head_faults(document: Mapping[str, Any]) -> Iterator[str]:
+    name = document.get("name")
+    if not isinstance(name, str) or not is_slug(name) or len(name) > _MAX_NAME:
+        yield f"name: a slug of at most {_MAX_NAME} characters"
+    if document.get("currency") != CURRENCY:
+        yield f'currency: "{CURRENCY}" is the only one; amounts are never converted'
+    for key in sorted(document.keys() - {"name", "currency", "rates"}):
+        yield f"{key}: no such entry; there are name, currency and rates"
+
+
+def _flatten(tables: dict[str, Any], faults: list[str]) -> Iterator[tuple[str, str, object]]:
+    known = {channel.name for channel in load_catalogue().channels}
+    for channel, table in tables.items():
+        if channel not in known:
+            faults.append(f"rates.{channel}: no such channel; there are {', '.join(sorted(known))}")
+            continue
+        if not isinstance(table, dict):
+            faults.append(f"rates.{channel}: a table of rates")
+            continue
+        names = set(_AI_RATES.values()) if channel == "ai" else set(DIRECTIONS)
+        for name, value in table.items():
+            if name in names:
+                yield channel, name, value
+            else:
+                faults.append(
+                    f"rates.{channel}.{name}: no such rate; there are {', '.join(sorted(names))}"
+                )

@@ -1,0 +1,136 @@
+"""Sums of raw usage, and what costing writes beside the rollups: journal and freshness."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger.batches import OPENING_BATCH
+from ledger.measures import MEASURE_COLUMNS, Measures
+from ledger.models import (
+    costing_state,
+    usage_batches,
+    usage_checkpoints,
+    usage_journal,
+    usage_metrics,
+)
+from ledger.money import Nanos
+from ledger.rollups import RollupKey, RollupRow, Tally
+from ledger.sequence import take_numbers
+from ledger.session import OperatorSession, TenantSession
+from ledger.tenant import TenantId
+
+_RAW = usage_metrics.c
+_KEY = [_RAW[name] for name in RollupKey._fields]
+
+
+class Cause(StrEnum):
+    """Why a row of a closed day changed."""
+
+    LATE = "late"
+    REPAIR = "repair"
+
+
+def sum_batches(session: TenantSession, batch_ids: Sequence[int]) -> dict[RollupKey, Tally]:
+    """Return what the events of these batches come to."""
+    return _sum(session, session.tenant_id, _RAW.batch_id.in_(batch_ids))
+
+
+def sum_costed(
+    session: TenantSession | OperatorSession, tenant_id: TenantId
+) -> dict[RollupKey, Tally]:
+    """Return what all costed events of a tenant come to, opening balances left out."""
+    pending = sa.select(usage_batches.c.batch_id).where(usage_batches.c.tenant_id == tenant_id)
+    return _sum(session, tenant_id, _RAW.batch_id != OPENING_BATCH, _RAW.batch_id.not_in(pending))
+
+
+def _sum(
+    session: TenantSession | OperatorSession,
+    tenant_id: TenantId,
+    *conditions: sa.ColumnElement[bool],
+) -> dict[RollupKey, Tally]:
+    query = (
+        sa.select(
+            *_KEY,
+            sa.func.count(),
+            *(sa.func.sum(_RAW[name]) for name in MEASURE_COLUMNS),
+            sa.func.sum(sa.cast(_RAW.derived, sa.Integer)),
+            sa.func.sum(sa.cast(_RAW.provisional, sa.Integer)),
+        )
+        .where(_RAW.tenant_id == tenant_id, *conditions)
+        .group_by(*_KEY)
+    )
+    sums: dict[RollupKey, Tally] = {}
+    width = len(_KEY)
+    for row in session.connection.execute(query):
+        count, *measures, derived, provisional = row[width:]
+        tally = Tally(count, Measures(*map(int, measures)), int(derived), int(provisional))
+        sums[RollupKey(*row[:width])] = tally
+    return sums
+
+
+def read_checkpoints(
+    session: TenantSession | OperatorSession, tenant_id: TenantId
+) -> dict[RollupKey, tuple[Tally, Nanos | None]]:
+    """Return the opening balances of a tenant: their sums and their costs, which are given."""
+    query = sa.select(usage_checkpoints).where(usage_checkpoints.c.tenant_id == tenant_id)
+    balances = {}
+    for row in session.connection.execute(query).mappings():
+        key = RollupKey(*(row[name] for name in RollupKey._fields))
+        measures = Measures(*(row[name] for name in MEASURE_COLUMNS))
+        balances[key] = (Tally(row["count"], measures, 0, 0), row["estimated_cost"])
+    return balances
+
+
+def append_journal(
+    session: TenantSession,
+    changes: Sequence[tuple[RollupRow | None, RollupRow]],
+    *,
+    cause: Cause,
+    now: datetime,
+) -> None:
+    """Write down what rows of closed days were and what they are now."""
+    if not changes:
+        return
+    numbers = take_numbers(session.connection, len(changes))
+    entries = [
+        {
+            "tenant_id": session.tenant_id,
+            "entry_id": number,
+            "booked_at": now,
+            "date": after.key.date,
+            "rollup_id": after.key.rollup_id,
+            "cause": str(cause),
+            "before": _figures(before),
+            "after": _figures(after),
+        }
+        for number, (before, after) in zip(numbers, changes, strict=True)
+    ]
+    session.connection.execute(sa.insert(usage_journal), entries)
+
+
+def _figures(row: RollupRow | None) -> dict[str, Any]:
+    if row is None:
+        return {}
+    return {
+        "count": row.tally.events,
+        **row.tally.measures._asdict(),
+        "estimated_cost": row.estimated_cost,
+        "price_version": row.price_version,
+        "state": str(row.state),
+    }
+
+
+def lock_costing(session: TenantSession, *, now: datetime) -> None:
+    """Take the tenant's costing lock for this transaction and note when it was costed."""
+    changed = session.connection.execute(
+        sa.update(costing_state)
+        .where(costing_state.c.tenant_id == session.tenant_id)
+        .values(costed_at=now)
+    ).rowcount
+    if not changed:
+        session.connection.execute(
+            sa.insert(costing_state).values(tenant_id=session.tenant_id, costed_at=now)
+        )

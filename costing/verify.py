@@ -1,0 +1,164 @@
+"""Proves that ledger, rollups and CSV say the same, from one snapshot, or names the difference."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from costing.books import Books, read_books
+from costing.export import read_export, write_csv
+from costing.prices import PriceBook
+from costing.recompute import Change, recompute
+from costing.rollup import Rater
+from ledger.batches import Backlog, measure_backlog
+from ledger.models import usage_batches, usage_metrics
+from ledger.money import Nanos, parse_usd
+from ledger.rollups import RollupRow
+from ledger.session import OperatorSession, TenantSession, operator_session
+from ledger.tenant import Tenant, TenantId
+from ledger.tenants import list_tenants
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """The first place where two sides disagree."""
+
+    tenant_id: TenantId
+    where: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TenantTotals:
+    """What one tenant's ledger, rollups and CSV all say; pending usage is apart."""
+
+    tenant_id: TenantId
+    events: int
+    cost: Nanos
+    unpriced_events: int
+    pending: Backlog
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Totals of every tenant that ties, and the first difference of each that does not."""
+
+    totals: tuple[TenantTotals, ...]
+    differences: tuple[Difference, ...]
+
+
+def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None) -> Report:
+    """Recompute everything from one snapshot and compare.
+
+    Raises:
+        MissingError: `edited_price_book`, when a kept price book was changed.
+    """
+    totals: list[TenantTotals] = []
+    differences: list[Difference] = []
+    with operator_session(engine) as session:
+        books = read_books(session, book)
+        for tenant in list_tenants(session):
+            if tenant_id not in (None, tenant.tenant_id):
+                continue
+            match _verify_tenant(session, tenant, books):
+                case TenantTotals() as tied:
+                    totals.append(tied)
+                case Difference() as difference:
+                    differences.append(difference)
+    return Report(totals=tuple(totals), differences=tuple(differences))
+
+
+def _verify_tenant(
+    session: OperatorSession, tenant: Tenant, books: Books
+) -> TenantTotals | Difference:
+    recomputed = recompute(session, Rater(books=books, tenant=tenant))
+    for change in recomputed.changes:
+        return _difference(tenant.tenant_id, change)
+    for difference in _pending_differences(session, tenant.tenant_id):
+        return difference
+    rows = recomputed.rows.values()
+    totals = TenantTotals(
+        tenant_id=tenant.tenant_id,
+        events=sum(row.tally.events for row in rows),
+        cost=Nanos(sum(row.estimated_cost or 0 for row in rows)),
+        unpriced_events=sum(row.tally.events for row in rows if row.estimated_cost is None),
+        pending=measure_backlog(session, tenant.tenant_id),
+    )
+    return _csv_difference(session, totals) or totals
+
+
+def _difference(tenant_id: TenantId, change: Change) -> Difference:
+    before, after = change
+    key = " ".join(str(part) for part in after.key if part is not None)
+    if before is None:
+        return Difference(
+            tenant_id=tenant_id,
+            where=key,
+            expected=f"a rollup row of {after.tally.events} events",
+            found="no row",
+        )
+    field, expected, found = next(_unequal(after, before))
+    return Difference(tenant_id=tenant_id, where=f"{key}: {field}", expected=expected, found=found)
+
+
+def _unequal(expected: RollupRow, found: RollupRow) -> Iterator[tuple[str, str, str]]:
+    for field, value in _flat(expected).items():
+        other = _flat(found)[field]
+        if field != "revision" and value != other:
+            yield field, str(value), str(other)
+
+
+def _flat(row: RollupRow) -> dict[str, object]:
+    fields = {name: getattr(row, name) for name in RollupRow.__slots__}
+    tally = fields.pop("tally")._asdict()
+    measures = tally.pop("measures")._asdict()
+    return {**tally, **measures, **fields}
+
+
+def _pending_differences(session: OperatorSession, tenant_id: TenantId) -> Iterator[Difference]:
+    raw = usage_metrics.c
+    query = (
+        sa.select(usage_batches.c.batch_id, usage_batches.c.event_count, sa.func.count(raw.id))
+        .select_from(
+            usage_batches.outerjoin(
+                usage_metrics,
+                sa.and_(
+                    raw.tenant_id == usage_batches.c.tenant_id,
+                    raw.batch_id == usage_batches.c.batch_id,
+                ),
+            )
+        )
+        .where(usage_batches.c.tenant_id == tenant_id)
+        .group_by(usage_batches.c.batch_id, usage_batches.c.event_count)
+    )
+    for batch_id, announced, booked in session.connection.execute(query):
+        if announced != booked:
+            yield Difference(
+                tenant_id=tenant_id,
+                where=f"pending batch {batch_id}: events",
+                expected=str(announced),
+                found=str(booked),
+            )
+
+
+def _csv_difference(session: OperatorSession, totals: TenantTotals) -> Difference | None:
+    own = TenantSession(tenant_id=totals.tenant_id, connection=session.connection)
+    count = unpriced = 0
+    cost = Nanos(0)
+    for line in csv.DictReader(write_csv(read_export(own))):
+        count += int(line["count"])
+        if line["estimated_cost"]:
+            cost = Nanos(cost + parse_usd(line["estimated_cost"]))
+        else:
+            unpriced += int(line["count"])
+    expected = (totals.events, totals.cost, totals.unpriced_events)
+    if (count, cost, unpriced) == expected:
+        return None
+    return Difference(
+        tenant_id=totals.tenant_id,
+        where="CSV: count, nano-dollars, unpriced count",
+        expected=str(expected),
+        found=str((count, cost, unpriced)),
+    )

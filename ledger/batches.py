@@ -1,0 +1,87 @@
+"""Booked batches: what was booked and not yet costed. A row is there exactly as long as that."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from ledger.models import usage_batches
+from ledger.session import OperatorSession, TenantSession
+from ledger.tenant import TenantId
+
+OPENING_BATCH = 0
+"""Batch of the raw rows that an opening balance already contains: they are never costed again."""
+
+
+CLAIM_BATCHES = 1000
+"""Most batches claimed at once, so that their numbers fit into one statement."""
+
+
+class Backlog(NamedTuple):
+    """What waits for costing: batches, their events, and when the oldest was booked."""
+
+    batches: int
+    events: int
+    oldest: datetime | None
+
+
+def add_batch(
+    session: TenantSession, batch_id: int, *, event_count: int, booked_at: datetime
+) -> None:
+    """Announce a batch in the transaction that books its events."""
+    session.connection.execute(
+        sa.insert(usage_batches).values(
+            tenant_id=session.tenant_id,
+            batch_id=batch_id,
+            event_count=event_count,
+            booked_at=booked_at,
+        )
+    )
+
+
+def list_pending_tenants(session: OperatorSession) -> list[TenantId]:
+    """Return the tenants that have batches to cost, ordered, so that workers lock in one order."""
+    query = sa.select(usage_batches.c.tenant_id).distinct().order_by(usage_batches.c.tenant_id)
+    return list(session.connection.execute(query).scalars())
+
+
+def claim_batches(session: TenantSession, *, max_events: int) -> list[int]:
+    """Return pending batches of the tenant, oldest first: one at least, up to `max_events`."""
+    query = (
+        sa.select(usage_batches.c.batch_id, usage_batches.c.event_count)
+        .where(usage_batches.c.tenant_id == session.tenant_id)
+        .order_by(usage_batches.c.batch_id)
+        .limit(CLAIM_BATCHES)
+    )
+    claimed: list[int] = []
+    events = 0
+    for batch_id, event_count in session.connection.execute(query):
+        events += event_count
+        if claimed and events > max_events:
+            break
+        claimed.append(batch_id)
+    return claimed
+
+
+def finish_batches(session: TenantSession, batch_ids: Iterable[int]) -> None:
+    """Mark batches done by taking their rows away, in the transaction that costed them."""
+    session.connection.execute(
+        sa.delete(usage_batches).where(
+            usage_batches.c.tenant_id == session.tenant_id,
+            usage_batches.c.batch_id.in_(list(batch_ids)),
+        )
+    )
+
+
+def measure_backlog(session: OperatorSession, tenant_id: TenantId | None = None) -> Backlog:
+    """Return what waits, of one tenant or of all."""
+    query = sa.select(
+        sa.func.count(),
+        sa.func.coalesce(sa.func.sum(usage_batches.c.event_count), 0),
+        sa.func.min(usage_batches.c.booked_at),
+    )
+    if tenant_id is not None:
+        query = query.where(usage_batches.c.tenant_id == tenant_id)
+    batches, events, oldest = session.connection.execute(query).one()
+    return Backlog(batches=batches, events=events, oldest=oldest)

@@ -1,0 +1,128 @@
+"""API keys: 256 random bits, stored as a SHA-256 digest, shown once when they are made."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from ledger.errors import InvalidError, MissingError
+from ledger.models import api_keys
+from ledger.session import OperatorSession
+from ledger.tenant import TenantId
+
+_PREFIX = "mtl_"
+
+
+class Scope(StrEnum):
+    """What a key may be used for."""
+
+    INGEST = "ingest"
+    READ = "read"
+    TENANTS = "tenants"
+    SERIES = "series"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiKey:
+    """A key without its secret. `tenant_id` None: the key belongs to the host, not to a tenant."""
+
+    key_id: str
+    tenant_id: TenantId | None
+    scopes: frozenset[Scope]
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def parse_scope(text: str) -> Scope:
+    """Check the name of a scope.
+
+    Raises:
+        InvalidError: `unknown_scope`.
+    """
+    try:
+        return Scope(text)
+    except ValueError:
+        raise InvalidError(
+            "unknown_scope", f"scopes are {', '.join(Scope)}", key="scope", value=text
+        ) from None
+
+
+def create_key(
+    session: OperatorSession,
+    *,
+    scopes: frozenset[Scope],
+    label: str,
+    tenant_id: TenantId | None,
+    now: datetime,
+) -> tuple[ApiKey, str]:
+    """Make a key and return it with its secret, which is stored nowhere."""
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    key = ApiKey(
+        key_id=secrets.token_hex(4),
+        tenant_id=tenant_id,
+        scopes=scopes,
+        label=label,
+        created_at=now,
+        revoked_at=None,
+    )
+    session.connection.execute(
+        sa.insert(api_keys).values(
+            key_id=key.key_id,
+            key_hash=_digest(secret),
+            tenant_id=tenant_id,
+            scopes=" ".join(sorted(scopes)),
+            label=label,
+            created_at=now,
+        )
+    )
+    return key, secret
+
+
+def find_key(session: OperatorSession, secret: str) -> ApiKey | None:
+    """Return the key with this secret, unless there is none or it was revoked."""
+    query = sa.select(api_keys).where(
+        api_keys.c.key_hash == _digest(secret), api_keys.c.revoked_at.is_(None)
+    )
+    row = session.connection.execute(query).one_or_none()
+    return None if row is None else _key(row)
+
+
+def list_keys(session: OperatorSession) -> list[ApiKey]:
+    """Return all keys, revoked ones too, oldest first."""
+    query = sa.select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
+    return [_key(row) for row in session.connection.execute(query)]
+
+
+def revoke_key(session: OperatorSession, key_id: str, *, now: datetime) -> None:
+    """Make a key useless from now on; revoking it again changes nothing.
+
+    Raises:
+        MissingError: `unknown_key`.
+    """
+    statement = (
+        sa.update(api_keys)
+        .where(api_keys.c.key_id == key_id)
+        .values(revoked_at=sa.func.coalesce(api_keys.c.revoked_at, sa.bindparam("now", now)))
+    )
+    if session.connection.execute(statement).rowcount == 0:
+        raise MissingError("unknown_key", f"there is no key {key_id}", key="key", value=key_id)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's documented way to read a row by name
+    return ApiKey(
+        key_id=values["key_id"],
+        tenant_id=values["tenant_id"],
+        scopes=frozenset(Scope(name) for name in values["scopes"].split()),
+        label=values["label"],
+        created_at=values["created_at"],
+        revoked_at=values["revoked_at"],
+    )

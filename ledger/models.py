@@ -1,0 +1,140 @@
+"""The tables. Every growing table has `tenant_id` in its primary key and every unique key."""
+
+import sqlalchemy as sa
+
+from ledger.columns import UtcDateTime, measure_columns, rollup_key_columns
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+tenants = sa.Table(
+    "tenants",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+tenant_periods = sa.Table(
+    "tenant_periods",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("valid_from", UtcDateTime, primary_key=True),
+    sa.Column("plan", sa.String(128), nullable=False),
+    sa.Column("timezone", sa.String(64), nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", sa.String(16), primary_key=True),
+    sa.Column("key_hash", sa.LargeBinary(32), nullable=False, unique=True),
+    sa.Column("tenant_id", sa.String(64)),
+    sa.Column("scopes", sa.String(255), nullable=False),
+    sa.Column("label", sa.String(128), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
+)
+
+usage_metrics = sa.Table(
+    "usage_metrics",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("event_id", sa.String(255), primary_key=True),
+    # `id` is the booking sequence number: unique over all tenants, growing, never used again.
+    sa.Column("id", sa.BigInteger, nullable=False),
+    sa.Column("batch_id", sa.BigInteger, nullable=False),
+    sa.Column("fingerprint", sa.LargeBinary(17), nullable=False),
+    sa.Column("time", UtcDateTime, nullable=False),
+    sa.Column("date", sa.Date, nullable=False),
+    sa.Column("channel", sa.String(64), nullable=False),
+    sa.Column("direction", sa.String(64), nullable=False),
+    sa.Column("source", sa.String(64)),
+    sa.Column("feature", sa.String(64)),
+    sa.Column("model", sa.String(128)),
+    sa.Column("price_class", sa.String(64), nullable=False),
+    *measure_columns(),
+    sa.Column("derived", sa.Boolean, nullable=False),
+    sa.Column("provisional", sa.Boolean, nullable=False),
+    sa.Column("metadata", sa.JSON),
+    sa.Index(None, "tenant_id", "batch_id"),
+    sa.Index(None, "tenant_id", "date"),
+)
+
+usage_batches = sa.Table(
+    "usage_batches",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("batch_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("event_count", sa.Integer, nullable=False),
+    sa.Column("booked_at", UtcDateTime, nullable=False),
+)
+
+costing_state = sa.Table(
+    "costing_state",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("costed_at", UtcDateTime),
+)
+
+usage_rollups_daily = sa.Table(
+    "usage_rollups_daily",
+    metadata,
+    *rollup_key_columns(),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    *measure_columns(),
+    sa.Column("day_start_utc", UtcDateTime, nullable=False),
+    sa.Column("estimated_cost", sa.BigInteger),
+    sa.Column("price_version", sa.String(64), nullable=False),
+    sa.Column("price_source", sa.String(64)),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("derived_count", sa.BigInteger, nullable=False),
+    sa.Column("provisional_count", sa.BigInteger, nullable=False),
+    sa.Column("settled_count", sa.BigInteger, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index(None, "tenant_id", "date", "source", "feature"),
+)
+
+usage_checkpoints = sa.Table(
+    "usage_checkpoints",
+    metadata,
+    *rollup_key_columns(),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    *measure_columns(),
+    sa.Column("estimated_cost", sa.BigInteger),
+    sa.Column("price_version", sa.String(64), nullable=False),
+)
+
+usage_journal = sa.Table(
+    "usage_journal",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("entry_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("booked_at", UtcDateTime, nullable=False),
+    sa.Column("date", sa.Date, nullable=False),
+    sa.Column("rollup_id", sa.Uuid, nullable=False),
+    sa.Column("cause", sa.String(16), nullable=False),
+    sa.Column("before", sa.JSON, nullable=False),
+    sa.Column("after", sa.JSON, nullable=False),
+    sa.Index(None, "tenant_id", "date", "rollup_id"),
+)
+
+price_books = sa.Table(
+    "price_books",
+    metadata,
+    sa.Column("price_version", sa.String(64), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("registered_at", UtcDateTime, nullable=False),
+)
+
+sequences = sa.Table(
+    "sequences",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)

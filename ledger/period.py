@@ -1,0 +1,83 @@
+"""Days of a tenant, cut in the tenant's time zone, and the half-open ranges made of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from ledger.errors import InvalidError
+from ledger.tenant import Tenant
+
+CLOSES_AFTER = timedelta(hours=48)
+"""How long after its local end a day stays open; later changes are journal entries."""
+
+_RESOLUTION = timedelta(seconds=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DateRange:
+    """Local dates from `start` up to, and not including, `end`."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise InvalidError(
+                "empty_range", "the range ends before it starts", key="from", value=self.start
+            )
+
+    def __iter__(self) -> Iterator[date]:
+        """Iterate over the dates in order."""
+        return (self.start + timedelta(days=n) for n in range((self.end - self.start).days))
+
+    @classmethod
+    def last_days(cls, days: int, *, now: datetime, zone: ZoneInfo) -> "DateRange":
+        """Return the last `days` local dates of `zone`, today included."""
+        tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+        return cls(start=tomorrow - timedelta(days=days), end=tomorrow)
+
+    @classmethod
+    def inclusive(cls, first: date, last: date) -> "DateRange":
+        """Return the dates from `first` to `last`, both included, as a person names them."""
+        return cls(start=first, end=last + timedelta(days=1))
+
+
+@lru_cache(maxsize=4096)
+def first_instant(day: date, zone: ZoneInfo) -> datetime:
+    """Return the first existing instant (UTC) of a local date.
+
+    Where midnight is skipped by a clock change the day starts at the change. A date that a zone
+    skipped altogether (Pacific/Apia, 2011-12-30) starts, empty, where the next one does.
+    """
+    midnight = datetime.combine(day, time(), zone).astimezone(UTC)
+    if midnight.astimezone(zone).time() == time() and midnight.astimezone(zone).date() == day:
+        return midnight
+    before, after = midnight - timedelta(hours=26), midnight + timedelta(hours=26)
+    while after - before > _RESOLUTION:
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).date() < day:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+def day_start(day: date, tenant: Tenant) -> datetime:
+    """Return the first instant (UTC) that belongs to a tenant's date, whatever zones it crosses."""
+    ends = [period.valid_from for period in tenant.periods[1:]] + [_NEVER]
+    for index, (period, end) in enumerate(zip(tenant.periods, ends, strict=True)):
+        zone = ZoneInfo(period.timezone)
+        start = first_instant(day, zone)
+        if index:
+            start = max(start, period.valid_from)
+        if start < end and start.astimezone(zone).date() == day:
+            return start
+    return first_instant(day, ZoneInfo(tenant.current.timezone))
+
+
+def closes_at(day: date, tenant: Tenant) -> datetime:
+    """Return the instant (UTC) from which changes to this local date are journalled."""
+    return day_start(day + timedelta(days=1), tenant) + CLOSES_AFTER

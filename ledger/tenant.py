@@ -1,0 +1,104 @@
+"""Who usage belongs to. A tenant is its own type and never optional."""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import NewType
+from zoneinfo import ZoneInfo, available_timezones
+
+from ledger.errors import InvalidError
+
+TenantId = NewType("TenantId", str)
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where a tenant's first period starts, so that it covers everything that came before us."""
+
+_TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_MAX_LABEL = 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TenantPeriod:
+    """Plan and time zone of a tenant from `valid_from` (UTC) until the next period."""
+
+    valid_from: datetime
+    plan: str
+    timezone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tenant:
+    """A tenant with its periods, oldest first; there is always at least one."""
+
+    tenant_id: TenantId
+    name: str
+    periods: tuple[TenantPeriod, ...]
+
+    def __post_init__(self) -> None:
+        starts = [period.valid_from for period in self.periods]
+        if not starts or starts != sorted(set(starts)):
+            raise ValueError("periods must be there, ordered and distinct")
+
+    @cached_property
+    def _starts(self) -> list[datetime]:
+        return [period.valid_from for period in self.periods]
+
+    def period_at(self, instant: datetime) -> TenantPeriod:
+        """Return the period in force at `instant`; the first one also covers all before it."""
+        return self.periods[max(bisect_right(self._starts, instant) - 1, 0)]
+
+    def zone_at(self, instant: datetime) -> ZoneInfo:
+        """Return the time zone in force at `instant`."""
+        return ZoneInfo(self.period_at(instant).timezone)
+
+    @property
+    def current(self) -> TenantPeriod:
+        """The newest period."""
+        return self.periods[-1]
+
+
+def parse_tenant_id(text: object) -> TenantId:
+    """Check that `text` can be a tenant id: a slug that may also have capitals.
+
+    Raises:
+        InvalidError: `invalid_tenant`.
+    """
+    if isinstance(text, str) and _TENANT_ID.fullmatch(text):
+        return TenantId(text)
+    raise InvalidError(
+        "invalid_tenant",
+        "a tenant id has 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit",
+        key="tenant",
+        value=text,
+    )
+
+
+def parse_timezone(text: object) -> str:
+    """Check that `text` names an IANA time zone.
+
+    Raises:
+        InvalidError: `unknown_timezone`.
+    """
+    if isinstance(text, str) and text in available_timezones():
+        return text
+    raise InvalidError(
+        "unknown_timezone",
+        "not an IANA time zone; write it like Europe/Berlin",
+        key="timezone",
+        value=text,
+    )
+
+
+def parse_label(text: object, *, key: str) -> str:
+    """Check a name or plan: 1 to 128 printable characters, kept as given.
+
+    Raises:
+        InvalidError: `invalid_label`.
+    """
+    if isinstance(text, str) and 1 <= len(text) <= _MAX_LABEL and text.isprintable():
+        return text
+    raise InvalidError(
+        "invalid_label", f"{key} needs 1 to 128 printable characters", key=key, value=text
+    )

@@ -1,0 +1,131 @@
+"""Tenants and their dated periods in SQL."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from ledger.errors import ConflictError, MissingError
+from ledger.models import tenant_periods, tenants
+from ledger.session import OperatorSession
+from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
+
+UNASSIGNED_PLAN = "unassigned"
+DEFAULT_TIMEZONE = "UTC"
+
+_TICK = timedelta(microseconds=1)
+
+
+def find_tenants(session: OperatorSession, ids: set[TenantId]) -> dict[TenantId, Tenant]:
+    """Return those of the named tenants that exist."""
+    return _read(session, tenants.c.tenant_id.in_(sorted(ids)))
+
+
+def list_tenants(session: OperatorSession) -> list[Tenant]:
+    """Return all tenants, ordered by id."""
+    return list(_read(session, sa.true()).values())
+
+
+def get_tenant(session: OperatorSession, tenant_id: TenantId) -> Tenant:
+    """Return one tenant.
+
+    Raises:
+        MissingError: `unknown_tenant`.
+    """
+    found = find_tenants(session, {tenant_id}).get(tenant_id)
+    if found is None:
+        raise MissingError(
+            "unknown_tenant", f"there is no tenant {tenant_id}", key="tenant", value=tenant_id
+        )
+    return found
+
+
+def add_tenant(  # noqa: PLR0913 - each argument is a column; keyword-only keeps calls readable
+    session: OperatorSession,
+    tenant_id: TenantId,
+    *,
+    name: str,
+    now: datetime,
+    plan: str = UNASSIGNED_PLAN,
+    timezone: str = DEFAULT_TIMEZONE,
+) -> Tenant:
+    """Register a tenant; its first period covers everything before now, too.
+
+    Raises:
+        ConflictError: `tenant_exists`.
+    """
+    if tenant_id in find_tenants(session, {tenant_id}):
+        raise ConflictError(
+            "tenant_exists", f"tenant {tenant_id} is there already", key="tenant", value=tenant_id
+        )
+    period = TenantPeriod(valid_from=BEGINNING, plan=plan, timezone=timezone)
+    session.connection.execute(
+        sa.insert(tenants).values(tenant_id=tenant_id, name=name, created_at=now)
+    )
+    _append_period(session, tenant_id, period)
+    return Tenant(tenant_id=tenant_id, name=name, periods=(period,))
+
+
+def change_tenant(  # noqa: PLR0913 - as above
+    session: OperatorSession,
+    tenant_id: TenantId,
+    *,
+    now: datetime,
+    name: str | None = None,
+    plan: str | None = None,
+    timezone: str | None = None,
+) -> Tenant:
+    """Change what is given. Plan and time zone change from `now` on; what was booked stays.
+
+    Raises:
+        MissingError: `unknown_tenant`.
+    """
+    tenant = get_tenant(session, tenant_id)
+    if name is not None and name != tenant.name:
+        session.connection.execute(
+            sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(name=name)
+        )
+    current = tenant.current
+    wanted = (plan or current.plan, timezone or current.timezone)
+    if wanted != (current.plan, current.timezone):
+        start = max(now, current.valid_from + _TICK)
+        _append_period(
+            session, tenant_id, TenantPeriod(valid_from=start, plan=wanted[0], timezone=wanted[1])
+        )
+    return get_tenant(session, tenant_id)
+
+
+def _append_period(session: OperatorSession, tenant_id: TenantId, period: TenantPeriod) -> None:
+    session.connection.execute(
+        sa.insert(tenant_periods).values(
+            tenant_id=tenant_id,
+            valid_from=period.valid_from,
+            plan=period.plan,
+            timezone=period.timezone,
+        )
+    )
+
+
+def _read(session: OperatorSession, condition: sa.ColumnElement[bool]) -> dict[TenantId, Tenant]:
+    query = (
+        sa.select(
+            tenants.c.tenant_id,
+            tenants.c.name,
+            tenant_periods.c.valid_from,
+            tenant_periods.c.plan,
+            tenant_periods.c.timezone,
+        )
+        .join(tenant_periods, tenants.c.tenant_id == tenant_periods.c.tenant_id)
+        .where(condition)
+        .order_by(tenants.c.tenant_id, tenant_periods.c.valid_from)
+    )
+    names: dict[TenantId, str] = {}
+    periods: dict[TenantId, list[TenantPeriod]] = {}
+    for tenant_id, name, valid_from, plan, timezone in session.connection.execute(query):
+        names[tenant_id] = name
+        periods.setdefault(tenant_id, []).append(
+            TenantPeriod(valid_from=valid_from, plan=plan, timezone=timezone)
+        )
+    return {
+        tenant_id: Tenant(tenant_id=tenant_id, name=name, periods=tuple(periods[tenant_id]))
+        for tenant_id, name in names.items()
+    }

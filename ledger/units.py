@@ -1,0 +1,88 @@
+"""Billable units and channels, read from `units.toml` and proved closed when they are loaded."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from ledger.measures import MEASURE_COLUMNS
+
+Side = Literal["input", "output"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Channel:
+    """A way of spending: its slug and the name that people read."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """One thing a price can be put on; `column` names its count in `Measures`."""
+
+    name: str
+    channel: str
+    column: str
+    counts: str
+    side: Side | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalogue:
+    """All channels and units, in the order in which people are shown them."""
+
+    channels: tuple[Channel, ...]
+    units: tuple[Unit, ...]
+
+    def units_of(self, channel: str) -> tuple[Unit, ...]:
+        """Return the units that together count all usage of a channel."""
+        return tuple(unit for unit in self.units if unit.channel == channel)
+
+
+def build_catalogue(document: dict[str, Any]) -> Catalogue:
+    """Build the catalogue and prove it closed.
+
+    Every channel has a unit, every AI count is in exactly one unit, and no count is in two, so that
+    no usage can be left unbilled or be billed twice.
+
+    Raises:
+        ValueError: naming all that is wrong.
+    """
+    catalogue = Catalogue(
+        channels=tuple(Channel(**entry) for entry in document["channels"]),
+        units=tuple(Unit(**entry) for entry in document["units"]),
+    )
+    faults = _faults(catalogue)
+    if faults:
+        raise ValueError("units.toml: " + "; ".join(faults))
+    return catalogue
+
+
+def _faults(catalogue: Catalogue) -> list[str]:
+    faults = []
+    channels = [channel.name for channel in catalogue.channels]
+    faults += [f"channel {name} is there twice" for name in channels if channels.count(name) > 1]
+    for unit in catalogue.units:
+        if unit.channel not in channels:
+            faults.append(f"unit {unit.name} is of no known channel")
+        if unit.column not in MEASURE_COLUMNS:
+            faults.append(f"unit {unit.name} counts in no known column")
+    for name in channels:
+        columns = [unit.column for unit in catalogue.units_of(name)]
+        faults += [
+            f"{name}.{c} is counted twice" for c in sorted(set(columns)) if columns.count(c) > 1
+        ]
+        wanted = set(MEASURE_COLUMNS) - {"quantity"} if name == "ai" else {"quantity"}
+        faults += [f"{name}.{c} is counted in no unit" for c in sorted(wanted - set(columns))]
+        faults += [f"{name}.{c} overlaps another count" for c in sorted(set(columns) - wanted)]
+    return faults
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """Return the catalogue that ships with Meterline."""
+    text = resources.files("ledger").joinpath("units.toml").read_text(encoding="utf-8")
+    return build_catalogue(tomllib.loads(text))

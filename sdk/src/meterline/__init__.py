@@ -1,0 +1,6 @@
+"""What the host application installs: wraps provider clients so that every call is metered.
+
+Owns: interception, the local spool, delivery to the collector.
+May import: nobody.
+Never touches: prompts, completions, message bodies, the server's packages.
+"""

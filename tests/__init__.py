@@ -1,0 +1,1 @@
+"""Tests: unit (pure functions), property (laws), service (real servers and processes)."""

@@ -1,0 +1,254 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from cli import schema
+from collector.intake import Intake
+from costing.export import read_export, write_csv
+from costing.job import Costing
+from costing.prices import load_price_book
+from costing.verify import verify
+from ledger.engine import create_ledger_engine
+from ledger.errors import ConflictError
+from ledger.rollups import read_rollups
+from ledger.session import operator_session, tenant_session
+from ledger.tenant import TenantId
+from tests.builders import NOW, ai, sms
+
+ACME = TenantId("acme")
+
+RAW = [
+    # covered by a rollup row of the same tenant, UTC date, channel and direction
+    (1, "acme", "sms", "outbound", 2, "2026-01-05 10:00:00.000000"),
+    (2, "acme", "sms", "outbound", 3, "2026-01-05T23:59:59Z"),
+    # not covered: another day, another direction, another tenant
+    (3, "acme", "sms", "outbound", 1, "2026-01-06 00:00:00.000000"),
+    (4, "acme", "sms", "inbound", 4, "2026-01-05 10:00:00.000000"),
+    (7, "umbrella", "ai", "outbound", 101, "2026-01-05 10:00:00.000000"),
+]
+ROLLUPS = [
+    ("acme", "2026-01-05", "sms", "outbound", 2, 5, 0.0445),
+    # its raw rows are gone
+    ("acme", "2025-12-24", "voice", "outbound", 3, 7, 0.0595),
+    ("initech", "2026-01-05", "mms", "inbound", 1, 1, None),
+]
+
+
+@pytest.fixture
+def sp3(tmp_path: Path) -> Iterator[sa.Engine]:
+    """A database as SP-3 left it."""
+    engine = create_ledger_engine(f"sqlite:///{tmp_path / 'sp3.db'}")
+    schema.upgrade(engine, "0001")
+    with operator_session(engine, write=True) as session:
+        insert = session.connection.exec_driver_sql
+        insert("INSERT INTO usage_metrics VALUES (?, ?, ?, ?, ?, ?)", RAW)
+        insert("INSERT INTO usage_rollups_daily VALUES (?, ?, ?, ?, ?, ?, ?)", ROLLUPS)
+    yield engine
+    engine.dispose()
+
+
+def query(engine: sa.Engine, statement: str) -> list[Any]:
+    with operator_session(engine) as session:
+        return [tuple(row) for row in session.connection.execute(sa.text(statement))]
+
+
+def exported(engine: sa.Engine, tenant_id: str) -> list[str]:
+    with tenant_session(engine, TenantId(tenant_id)) as session:
+        return [line.rstrip() for line in write_csv(read_export(session))][1:]
+
+
+def cost(engine: sa.Engine) -> None:
+    Costing(engine, load_price_book()).run(now=NOW)
+
+
+def test_an_upgraded_schema_is_what_the_models_say(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    assert [] == schema.find_drift(sp3)
+
+
+def test_drift_is_found(engine: sa.Engine) -> None:
+    with operator_session(engine, write=True) as session:
+        session.connection.execute(sa.text("ALTER TABLE tenants ADD COLUMN shoe_size INTEGER"))
+        session.connection.execute(sa.text("DROP INDEX ix_usage_metrics_tenant_id_date"))
+    assert 2 == len(schema.find_drift(engine))
+
+
+def test_the_index_that_the_brief_asks_for_is_there(engine: sa.Engine) -> None:
+    indexes = sa.inspect(engine).get_indexes("usage_rollups_daily")
+    assert ["tenant_id", "date", "source", "feature"] in [i["column_names"] for i in indexes]
+
+
+def test_no_row_of_sp3_is_lost_and_each_gets_an_id(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    found = query(sp3, "SELECT event_id, quantity FROM usage_metrics ORDER BY id")
+    assert [(f"sp3:{row[0]}", row[4]) for row in RAW] == found
+
+
+def test_covered_rows_are_done_and_the_others_wait(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    waiting = query(
+        sp3,
+        "SELECT event_id FROM usage_metrics JOIN usage_batches USING (tenant_id, batch_id)"
+        " ORDER BY id",
+    )
+    assert [("sp3:3",), ("sp3:4",), ("sp3:7",)] == waiting
+
+
+def test_rollups_stay_as_an_opening_balance_with_their_cost(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    found = query(
+        sp3,
+        "SELECT tenant_id, quantity, estimated_cost, price_version, state, source, feature"
+        " FROM usage_rollups_daily ORDER BY tenant_id, date DESC",
+    )
+    expected = [
+        ("acme", 5, 44_500_000, "sp3", "estimated", None, None),
+        ("acme", 7, 59_500_000, "sp3", "estimated", None, None),
+        ("initech", 1, None, "sp3", "unpriced", None, None),
+    ]
+    assert expected == found
+
+
+def test_every_tenant_of_sp3_is_registered_with_utc_days(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    found = query(sp3, "SELECT tenant_id, timezone FROM tenant_periods ORDER BY tenant_id")
+    assert [("acme", "UTC"), ("initech", "UTC"), ("umbrella", "UTC")] == found
+
+
+def test_everything_of_sp3_is_costed_and_exported_without_source_and_feature(
+    sp3: sa.Engine,
+) -> None:
+    schema.upgrade(sp3)
+    cost(sp3)
+    expected = {
+        "acme": [
+            "2025-12-24,voice,outbound,,,3,0.0595",
+            "2026-01-05,sms,inbound,,,1,0.0316",
+            "2026-01-05,sms,outbound,,,2,0.0445",
+            "2026-01-06,sms,outbound,,,1,0.0089",
+        ],
+        "initech": ["2026-01-05,mms,inbound,,,1,"],
+        "umbrella": ["2026-01-05,ai,outbound,,,1,0.000302"],
+    }
+    assert expected == {tenant: exported(sp3, tenant) for tenant in expected}
+
+
+def test_ai_rows_of_sp3_are_totals_whose_tokens_are_derived(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    found = query(
+        sp3, "SELECT input_tokens, output_tokens, derived FROM usage_metrics WHERE channel = 'ai'"
+    )
+    assert [(76, 25, 1)] == found
+
+
+def test_an_upgraded_ledger_ties(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    cost(sp3)
+    assert () == verify(sp3, load_price_book()).differences
+
+
+def test_an_opening_balance_that_was_changed_is_found_and_mended(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    cost(sp3)
+    with operator_session(sp3, write=True) as session:
+        session.connection.execute(
+            sa.text("UPDATE usage_rollups_daily SET estimated_cost = 1 WHERE quantity = 7")
+        )
+    found = len(verify(sp3, load_price_book()).differences)
+    Costing(sp3, load_price_book()).rebuild(now=NOW)
+    left = len(verify(sp3, load_price_book()).differences)
+    assert (1, 0) == (found, left)
+
+
+def test_new_usage_on_a_day_with_an_opening_balance_is_added_beside_it(
+    sp3: sa.Engine, rules: Any
+) -> None:
+    schema.upgrade(sp3)
+    late = sms(time="2026-01-05T12:00:00Z", source=..., feature=...)
+    Intake(sp3, rules=rules).book([late], only_tenant=None, now=NOW)
+    cost(sp3)
+    with tenant_session(sp3, ACME) as session:
+        lines = [line for line in read_export(session) if str(line.date) == "2026-01-05"]
+    outbound = [line for line in lines if line.direction == "outbound"]
+    assert [(3, 53_400_000)] == [(line.count, line.estimated_cost) for line in outbound]
+
+
+def test_sending_a_row_of_sp3_again_is_a_duplicate(sp3: sa.Engine, rules: Any) -> None:
+    schema.upgrade(sp3)
+    (result,) = Intake(sp3, rules=rules).book([sms("sp3:1")], only_tenant=None, now=NOW)
+    assert "duplicate" == result.status
+
+
+def test_a_downgrade_gives_sp3_its_shape_and_totals_back(sp3: sa.Engine) -> None:
+    statement = (
+        "SELECT tenant_id, channel, sum(count), sum(quantity), round(sum(estimated_cost), 9)"
+        " FROM usage_rollups_daily GROUP BY tenant_id, channel ORDER BY tenant_id, channel"
+    )
+    schema.upgrade(sp3)
+    cost(sp3)
+    schema.downgrade(sp3, "0001")
+    expected = [
+        ("acme", "sms", 4, 10, 0.085),
+        ("acme", "voice", 3, 7, 0.0595),
+        ("initech", "mms", 1, 1, None),
+        ("umbrella", "ai", 1, 101, 0.000302),
+    ]
+    assert expected == query(sp3, statement)
+
+
+def test_down_and_up_again_changes_no_total(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    late_evening = "2026-03-08T20:00:00Z"
+    events = [sms("a", tenant="karachi", time=late_evening), ai("b"), sms("c")]
+    intake.book(events, only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    before = _totals(engine)
+    schema.downgrade(engine, "0001")
+    schema.upgrade(engine)
+    cost(engine)
+    assert before == _totals(engine)
+
+
+def test_a_downgrade_is_refused_while_usage_waits(engine: sa.Engine, intake: Intake) -> None:
+    intake.book([sms()], only_tenant=None, now=NOW)
+    with pytest.raises(ConflictError) as refused:
+        schema.downgrade(engine, "0001")
+    assert ("usage_pending", "0002") == (refused.value.code, schema.current_revision(engine))
+
+
+def test_an_empty_database_can_be_taken_down_to_nothing(engine: sa.Engine) -> None:
+    schema.downgrade(engine, "base")
+    assert ["alembic_version"] == sa.inspect(engine).get_table_names()
+
+
+def test_an_upgrade_that_fails_leaves_sp3_as_it_was(sp3: sa.Engine) -> None:
+    with operator_session(sp3, write=True) as session:
+        # The name of a table that the upgrade makes late is taken.
+        session.connection.execute(sa.text("CREATE TABLE usage_journal (x INTEGER)"))
+    with pytest.raises(Exception, match="usage_journal"):
+        schema.upgrade(sp3)
+    found = query(sp3, "SELECT count(*), sum(quantity) FROM usage_metrics")
+    assert (5, "0001") == (found[0][0], schema.current_revision(sp3))
+
+
+def test_the_ids_of_opening_rows_are_those_that_the_ledger_would_give(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    with tenant_session(sp3, ACME) as session:
+        keys = list(read_rollups(session))
+    ids = {UUID(text) for (text,) in query(sp3, "SELECT rollup_id FROM usage_rollups_daily")}
+    assert {key.rollup_id for key in keys} <= ids
+
+
+def _totals(engine: sa.Engine) -> str:
+    with operator_session(engine) as session:
+        statement = (
+            "SELECT tenant_id, channel, sum(count), sum(quantity), sum(estimated_cost)"
+            " FROM usage_rollups_daily GROUP BY tenant_id, channel ORDER BY tenant_id, channel"
+        )
+        return json.dumps([tuple(row) for row in session.connection.execute(sa.text(statement))])

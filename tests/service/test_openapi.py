@@ -1,0 +1,29 @@
+"""The description of the API is pinned: it changes on purpose, by `make pin`."""
+
+import json
+import os
+from pathlib import Path
+
+from api.app import create_app
+from api.services import Services
+
+PINNED = Path(__file__).parents[2] / "docs/openapi.json"
+
+
+def test_the_openapi_description_is_the_committed_one(services: Services) -> None:
+    served = create_app(services).test_client().get("/api/openapi.json").get_json()
+    text = json.dumps(served, indent=2, sort_keys=True) + "\n"
+    if os.environ.get("METERLINE_PIN"):
+        PINNED.write_text(text)
+    assert PINNED.read_text() == text
+
+
+def test_every_documented_answer_of_the_intake_route_is_a_problem_or_its_results(
+    services: Services,
+) -> None:
+    document = create_app(services).api_doc
+    responses = document["paths"]["/api/v1/events"]["post"]["responses"]
+    types = {status: list(answer["content"]) for status, answer in responses.items()}
+    problems = ("400", "401", "403", "413", "415", "503")
+    expected = {"200": ["application/json"], **{s: ["application/problem+json"] for s in problems}}
+    assert expected == types

@@ -1,0 +1,186 @@
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from collector.events import Rules, Submission, read_event
+from ledger.errors import InvalidError
+from ledger.event import UsageEvent
+from ledger.measures import Measures
+from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
+from tests.builders import NOW, ai, sms
+
+ACME = TenantId("acme")
+IN_UTC = Tenant(
+    tenant_id=ACME,
+    name="Acme",
+    periods=(TenantPeriod(valid_from=BEGINNING, plan="Pro", timezone="UTC"),),
+)
+
+
+@pytest.fixture
+def read(rules: Rules) -> Any:
+    def read(submitted: object, only_tenant: TenantId | None = None) -> Submission:
+        return read_event(submitted, rules=rules, only_tenant=only_tenant, now=NOW)
+
+    return read
+
+
+def test_a_valid_event_is_normalised(read: Any) -> None:
+    event = read(ai(time="2026-03-09T17:00:00.1234567+05:00")).for_tenant(IN_UTC)
+    expected = UsageEvent(
+        event_id="chatcmpl-1",
+        fingerprint=event.fingerprint,
+        time=datetime(2026, 3, 9, 12, 0, 0, 123456, tzinfo=UTC),
+        date=date(2026, 3, 9),
+        channel="ai",
+        direction="outbound",
+        source="openai",
+        feature="ai_sms",
+        model="house-llm",
+        price_class="standard",
+        measures=Measures(quantity=1500, input_tokens=1000, output_tokens=500),
+        derived=False,
+        provisional=False,
+        metadata='{"input_tokens":1000,"model":"house-llm","output_tokens":500}',
+    )
+    assert expected == event
+
+
+def test_an_sp3_event_without_source_feature_and_metadata_is_taken(read: Any) -> None:
+    event = read(sms(source=..., feature=..., quantity=...)).for_tenant(IN_UTC)
+    assert (None, None, None) == (event.source, event.feature, event.metadata)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "key"),
+    [
+        ({"channel": "fax"}, "unknown_channel", "channel"),
+        ({"channel": ...}, "unknown_channel", "channel"),
+        ({"channel": ["sms"]}, "unknown_channel", "channel"),
+        ({"direction": "sideways"}, "unknown_direction", "direction"),
+        ({"time": "2026-03-10T12:05:01Z"}, "future_time", "time"),
+        ({"time": "9999-12-31T23:59:59-12:00"}, "invalid_time", "time"),
+        ({"time": "1999-12-31T23:59:59Z"}, "ancient_time", "time"),
+        ({"time": "2026-03-09T12:00:00"}, "missing_offset", "time"),
+        ({"time": "yesterday"}, "invalid_time", "time"),
+        ({"time": 1_700_000_000}, "invalid_time", "time"),
+        ({"time": ...}, "missing_time", "time"),
+        ({"id": ...}, "missing_id", "id"),
+        ({"id": ""}, "invalid_id", "id"),
+        ({"id": 7}, "invalid_id", "id"),
+        ({"id": "x" * 256}, "invalid_id", "id"),
+        ({"id": "a\nb"}, "invalid_id", "id"),
+        ({"tenant": ...}, "missing_tenant", "tenant"),
+        ({"tenant": "a/b"}, "invalid_tenant", "tenant"),
+        ({"tenant": 5}, "invalid_tenant", "tenant"),
+        ({"source": "Open AI"}, "invalid_slug", "source"),
+        ({"feature": "x" * 65}, "invalid_slug", "feature"),
+        ({"feature": "ai_sms\n"}, "invalid_slug", "feature"),
+        ({"feature": 3}, "invalid_slug", "feature"),
+        ({"metadata": []}, "invalid_metadata", "metadata"),
+        ({"metadata": {f"k{n}": "x" * 100 for n in range(50)}}, "metadata_too_large", "metadata"),
+        ({"metadata": {"prompt": "hi"}}, "metadata_has_content", "metadata.prompt"),
+        ({"tennant": "acme"}, "unknown_field", "tennant"),
+        ({"quantity": 10**30}, "not_json", None),
+    ],
+)
+def test_bad_fields_are_refused_by_name(
+    read: Any, changes: dict[str, Any], code: str, key: str | None
+) -> None:
+    with pytest.raises(InvalidError) as refused:
+        read(sms(**changes))
+    assert (code, key) == (refused.value.code, refused.value.key)
+
+
+@pytest.mark.parametrize("submitted", [None, 1, "event", [sms()]])
+def test_what_is_no_object_is_refused(read: Any, submitted: object) -> None:
+    with pytest.raises(InvalidError) as refused:
+        read(submitted)
+    assert "not_an_object" == refused.value.code
+
+
+@pytest.mark.parametrize("model", ["", 5, "a\tb"])
+def test_a_model_that_cannot_be_shown_is_refused(read: Any, model: object) -> None:
+    with pytest.raises(InvalidError) as refused:
+        read(ai(metadata={"model": model, "total_tokens": 1})).for_tenant(IN_UTC)
+    assert ("invalid_label", "metadata.model") == (refused.value.code, refused.value.key)
+
+
+def test_the_allowed_clock_skew_is_no_future(read: Any) -> None:
+    assert read(sms(time="2026-03-10T12:05:00Z")).time > NOW
+
+
+def test_a_tenant_key_needs_no_tenant_in_the_event(read: Any) -> None:
+    assert ACME == read(sms(tenant=...), ACME).tenant_id
+
+
+def test_a_tenant_key_cannot_write_for_another_tenant(read: Any) -> None:
+    with pytest.raises(InvalidError) as refused:
+        read(sms(tenant="umbrella"), ACME)
+    assert "foreign_tenant" == refused.value.code
+
+
+@pytest.mark.parametrize(
+    ("metadata", "price_class"),
+    [
+        ({}, "standard"),
+        ({"service_tier": "default"}, "standard"),
+        ({"service_tier": "flex"}, "flex"),
+        ({"service_tier": "fast"}, "priority"),
+        ({"service_tier": "default", "batch": True}, "batch"),
+    ],
+)
+def test_the_tier_as_served_sets_the_price_class(
+    read: Any, metadata: dict[str, object], price_class: str
+) -> None:
+    event = read(ai(metadata={"total_tokens": 8, **metadata})).for_tenant(IN_UTC)
+    assert price_class == event.price_class
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time": "2026-03-09T13:00:00+01:00"},
+        {"quantity": 1.0},
+        {"metadata": {}},
+        {"tenant": "acme"},
+    ],
+)
+def test_the_same_event_written_otherwise_has_the_same_fingerprint(
+    read: Any, changes: dict[str, Any]
+) -> None:
+    assert read(sms()).fingerprint == read(sms(**changes)).fingerprint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time": "2026-03-09T12:00:00.000001Z"},
+        {"quantity": 2},
+        {"quantity": ...},
+        {"direction": "inbound"},
+        {"source": ...},
+        {"feature": "ivr"},
+        {"source": "broadcast", "feature": "twilio"},
+        {"metadata": {"campaignId": "a"}},
+    ],
+)
+def test_another_event_has_another_fingerprint(read: Any, changes: dict[str, Any]) -> None:
+    assert read(sms()).fingerprint != read(sms(**changes)).fingerprint
+
+
+def test_the_fingerprint_is_pinned(read: Any) -> None:
+    # Stored fingerprints are compared with new ones for ever: a change needs a new version byte.
+    metadata = {"model": "m", "input_tokens": 1, "audio_seconds": 1.25, "batch": False}
+    assert "012f9065938845cd04761896b0dd4e4967" == read(ai(metadata=metadata)).fingerprint.hex()
+
+
+def test_the_fingerprint_does_not_depend_on_the_hash_key(rules: Rules) -> None:
+    other = rules._replace(policy=type(rules.policy)(hash_key=b"another key of tests"))
+    submitted = sms(metadata={"phoneNumber": "+15551234567"})
+    prints = {
+        read_event(submitted, rules=each, only_tenant=None, now=NOW).fingerprint
+        for each in (rules, other)
+    }
+    assert 1 == len(prints)

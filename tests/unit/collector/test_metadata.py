@@ -1,0 +1,119 @@
+from typing import Any
+
+import orjson
+import pytest
+
+from collector.metadata import (
+    MAX_METADATA_BYTES,
+    MAX_VALUE_CHARS,
+    CleanMetadata,
+    MetadataPolicy,
+    check_identifier,
+    check_size,
+)
+from ledger.errors import InvalidError
+
+POLICY = MetadataPolicy(hash_key=b"a key that only tests know")
+
+
+def stored(**metadata: Any) -> Any:
+    text = POLICY.clean(metadata).stored
+    return {} if text is None else orjson.loads(text)
+
+
+def test_allowed_scalars_are_kept() -> None:
+    metadata = {"campaignId": "spring", "model": "gpt-5.4", "input_tokens": 3, "batch": False}
+    assert metadata == stored(**metadata)
+
+
+def test_keys_outside_the_allow_list_are_left_out_and_named() -> None:
+    cleaned = POLICY.clean({"campaignId": "spring", "shoeSize": 44})
+    assert CleanMetadata('{"campaignId":"spring"}', ("shoeSize",)) == cleaned
+
+
+def test_the_allow_list_can_be_extended() -> None:
+    policy = MetadataPolicy(allowed=frozenset({"shoeSize"}))
+    assert CleanMetadata('{"shoeSize":44}', ()) == policy.clean({"shoeSize": 44})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "+15551234567",
+        "15551234567",
+        "(555) 123-4567",
+        "+49 30 901820",
+        "call +1-555-123-4567 now",
+        "jo@example.org",
+        "Jo <jo.doe@mail.example.org>",
+        15551234567,
+    ],
+)
+def test_values_that_look_personal_are_stored_as_a_keyed_hash(value: object) -> None:
+    kept = stored(phoneNumber=value)["phoneNumber"]
+    assert (True, False) == (kept.startswith("hmac:"), str(value) in kept)
+
+
+def test_the_same_value_has_the_same_hash_under_the_same_key_only() -> None:
+    other = MetadataPolicy(hash_key=b"another key of the tests")
+    number = {"phoneNumber": "+15551234567"}
+    same = POLICY.clean(number) == POLICY.clean(dict(number))
+    assert (True, False) == (same, POLICY.clean(number) == other.clean(number))
+
+
+def test_without_a_key_personal_values_are_left_out() -> None:
+    policy = MetadataPolicy(hash_key=None)
+    assert CleanMetadata(None, ("phoneNumber",)) == policy.clean({"phoneNumber": "+15551234567"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "spring-2026",
+        "2026-03-09",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "SMb7c0a2ce80504485a6f653a7110836f5",
+        "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+        "123456",
+        "a@b",
+        42,
+        3.5,
+        True,
+        None,
+    ],
+)
+def test_values_that_are_not_personal_are_kept_as_given(value: object) -> None:
+    assert value == stored(campaignId=value)["campaignId"]
+
+
+@pytest.mark.parametrize("key", ["prompt", "Prompt", "messages", "body", "completion", "subject"])
+def test_content_is_refused_whatever_it_says(key: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        POLICY.clean({key: "hi"})
+    assert ("metadata_has_content", f"metadata.{key}") == (refused.value.code, refused.value.key)
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}])
+def test_values_that_are_not_scalars_are_refused(value: object) -> None:
+    with pytest.raises(InvalidError) as refused:
+        POLICY.clean({"campaignId": value})
+    assert "metadata_not_scalar" == refused.value.code
+
+
+def test_text_as_long_as_a_message_is_refused_even_under_an_unknown_key() -> None:
+    with pytest.raises(InvalidError) as refused:
+        POLICY.clean({"story": "x" * (MAX_VALUE_CHARS + 1)})
+    assert "metadata_value_too_long" == refused.value.code
+
+
+def test_metadata_over_the_limit_is_refused() -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_size(b"x" * (MAX_METADATA_BYTES + 1))
+    assert "metadata_too_large" == refused.value.code
+
+
+@pytest.mark.parametrize("text", ["mail-jo@example.org", "sms:+15551234567"])
+def test_an_identifier_that_is_personal_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_identifier(text, key="id")
+    assert ("personal_data", None) == (refused.value.code, refused.value.value)

@@ -1,0 +1,111 @@
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costing.prices import build_price_book, load_price_book, restore_price_book
+from ledger.errors import InvalidError
+from ledger.units import load_catalogue
+
+UNITS = {unit.name: unit for unit in load_catalogue().units}
+
+
+def document(**rates: Any) -> dict[str, Any]:
+    return {"name": "test", "currency": "USD", "rates": rates or {"sms": {"outbound": "0.01"}}}
+
+
+@pytest.mark.parametrize(
+    ("unit", "direction", "nanos"),
+    [
+        ("sms_segment", "outbound", 8_900_000),
+        ("sms_segment", "inbound", 7_900_000),
+        ("mms_message", "outbound", 20_000_000),
+        ("mms_message", "inbound", 20_000_000),
+        ("voice_minute", "outbound", 8_500_000),
+        ("voice_minute", "inbound", 8_500_000),
+        ("email_recipient", "outbound", 350_000),
+        ("ai_input_token", "outbound", 2_000),
+        ("ai_cached_input_token", "outbound", 2_000),
+        ("ai_audio_in_token", "outbound", 2_000),
+        ("ai_output_token", "outbound", 6_000),
+        ("ai_image_out_token", "outbound", 6_000),
+    ],
+)
+def test_the_book_that_ships_has_the_rates_of_the_brief(
+    unit: str, direction: str, nanos: int
+) -> None:
+    assert Fraction(nanos) == load_price_book().rate(UNITS[unit], direction)
+
+
+@pytest.mark.parametrize(
+    ("unit", "direction"), [("email_recipient", "inbound"), ("ai_audio_millisecond", "outbound")]
+)
+def test_what_nobody_priced_has_no_rate(unit: str, direction: str) -> None:
+    assert load_price_book().rate(UNITS[unit], direction) is None
+
+
+def test_without_the_flat_fallback_ai_has_no_rate() -> None:
+    book = load_price_book(ai_flat_fallback=False)
+    assert book.rate(UNITS["ai_input_token"], "outbound") is None
+
+
+def test_other_rates_are_another_version() -> None:
+    one, other = (build_price_book(document(sms={"outbound": rate})) for rate in ("0.01", "0.02"))
+    assert one.price_version != other.price_version
+
+
+def test_the_order_of_entries_makes_no_other_version() -> None:
+    one = build_price_book(document(sms={"outbound": "1"}, mms={"outbound": "2"}))
+    other = build_price_book(document(mms={"outbound": "2"}, sms={"outbound": "1"}))
+    assert one.price_version == other.price_version
+
+
+def test_a_kept_book_is_the_same_book() -> None:
+    book = load_price_book()
+    assert book == restore_price_book(book.document)
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        ({"name": "Flat Rates"}, "name: a slug"),
+        ({"currency": "EUR"}, 'currency: "USD"'),
+        ({"valid": True}, "valid: no such entry"),
+        ({"rates": {}}, "rates: give at least one table"),
+        ({"rates": {"fax": {"outbound": "1"}}}, "rates.fax: no such channel"),
+        ({"rates": {"sms": "1"}}, "rates.sms: a table of rates"),
+        ({"rates": {"sms": {"upwards": "1"}}}, "rates.sms.upwards: no such rate"),
+        ({"rates": {"ai": {"outbound": "1"}}}, "rates.ai.outbound: no such rate"),
+        ({"rates": {"sms": {"outbound": 0.0089}}}, "rates.sms.outbound must be a decimal string"),
+        ({"rates": {"sms": {"outbound": "-1"}}}, "rates.sms.outbound must be a plain decimal"),
+    ],
+)
+def test_faults_of_a_book_are_named(broken: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        build_price_book({**document(), **broken})
+    assert fault in refused.value.message
+
+
+def test_all_faults_of_a_file_are_listed_together_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\ncurrency = "EUR"\n[rates.sms]\noutbound = 0.1\n')
+    with pytest.raises(InvalidError) as refused:
+        load_price_book(path)
+    found = [part in refused.value.message for part in ("mine.toml", "currency", "rates.sms")]
+    assert [True, True, True] == found
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(InvalidError) as refused:
+        load_price_book(path)
+    assert "invalid_price_book" == refused.value.code
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidError) as refused:
+        load_price_book(tmp_path / "mine.toml")
+    assert "invalid_price_book" == refused.value.code
