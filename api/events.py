@@ -89,7 +89,12 @@ def _form() -> Form:
 def _result(index: int, result: Result) -> dict[str, Any]:
     answer: dict[str, Any] = {"index": index, "id": result.event_id, "status": str(result.status)}
     if result.code is not None:
-        answer |= {"code": result.code, "key": result.key, "message": result.message}
+        answer |= {
+            "code": result.code,
+            "key": result.key,
+            "value": result.value,
+            "message": result.message,
+        }
     if result.dropped:
         answer["dropped"] = result.dropped
     return answer

@@ -57,6 +57,7 @@ class EventResult(BaseModel):
     status: Status
     code: str | None = Field(default=None, description="Why it was rejected or conflicts")
     key: str | None = Field(default=None, description="The offending field")
+    value: str | None = Field(default=None, description="The offending value, shortened")
     message: str | None = None
     dropped: list[str] | None = Field(default=None, description="Metadata that was not kept")
 

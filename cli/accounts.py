@@ -71,8 +71,9 @@ def show() -> None:
     """List all tenants."""
     with operator_session(open_ledger().engine) as session:
         found = list_tenants(session)
+    headers = ("tenant", "name", "plan", "time zone")
     rows = [(t.tenant_id, t.name, t.current.plan, t.current.timezone) for t in found]
-    click.echo(tabulate(rows, headers=("tenant", "name", "plan", "time zone"), tablefmt="plain"))
+    click.echo(tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True))
 
 
 def _describe(found: Tenant) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from cli.messages import describe
 from cli.wiring import open_ledger
 from collector.imports.files import (
     ImportReport,
@@ -26,6 +27,7 @@ from ledger.tenant import parse_tenant_id, parse_timezone
 from ledger.tenants import get_tenant
 
 _SHOWN_FAULTS = 100
+_SHOWN_DROPPED = 20
 _RANGES = {"30d": 30, "90d": 90}
 
 Pairs = tuple[tuple[str, str], ...]
@@ -82,8 +84,8 @@ def import_file(
     if len(delimiter) != 1:
         raise click.UsageError("--delimiter is one character")
     mapping = CsvMapping(
-        columns=dict(columns),
-        fixed=dict(fixed),
+        columns=_unique(columns),
+        fixed=_unique(fixed),
         timezone=None if timezone is None else ZoneInfo(parse_timezone(timezone)),
     )
     wiring = open_ledger()
@@ -100,7 +102,20 @@ def import_file(
         except InvalidError as error:
             click.echo(f"error: {error.message}", err=True)
             sys.exit(1)
+    if report.faults and not columns and file.suffix == ".csv":
+        click.echo("a CSV file is read with --map FIELD=COLUMN", err=True)
     _tell(report, faults)
+
+
+def _unique(pairs: Pairs) -> dict[str, str]:
+    """Return the pairs by field; metadata may be named as faults name it, `metadata.model`."""
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        fieldname = name.removeprefix("metadata.")
+        if fieldname in fields:
+            raise click.UsageError(f"{fieldname} is given twice")
+        fields[fieldname] = value
+    return fields
 
 
 class _FaultPrinter:
@@ -117,14 +132,17 @@ class _FaultPrinter:
         self._shown += 1
         result = fault.result
         where = f" {result.key}" if result.key else ""
-        click.echo(f"line {fault.line}: {result.code}{where}: {result.message}", err=True)
+        why = describe(result.message, result.value)
+        click.echo(f"line {fault.line}: {result.code}{where}: {why}", err=True)
 
 
 def _tell(report: ImportReport, faults: _FaultPrinter) -> None:
     if faults.hidden:
         click.echo(f"and {faults.hidden} more lines", err=True)
-    for name, times in sorted(report.dropped.items()):
-        click.echo(f"metadata {name} was not kept, in {times} events", err=True)
+    for name, events in report.dropped.most_common(_SHOWN_DROPPED):
+        click.echo(f"metadata {name} was not kept (events: {events})", err=True)
+    if len(report.dropped) > _SHOWN_DROPPED:
+        click.echo(f"and {len(report.dropped) - _SHOWN_DROPPED} more metadata keys", err=True)
     click.echo(", ".join(f"{report.counts[status]} {status}" for status in Status))
     if report.faults:
         sys.exit(1)

@@ -13,6 +13,7 @@ from cli.wiring import Wiring, connect
 from ledger.batches import measure_backlog
 from ledger.errors import MeterlineError
 from ledger.session import operator_session
+from ledger.settings import find_unknown_settings
 from ledger.tenants import list_tenants
 
 _STALE_AFTER = timedelta(minutes=5)
@@ -60,6 +61,8 @@ def _guarded(check: Check, wiring: Wiring) -> Iterator[Finding]:
 
 
 def _settings(wiring: Wiring) -> Iterator[Finding]:
+    for name in find_unknown_settings():
+        yield Finding(ok=None, text=f"{name} is no setting of Meterline")
     if wiring.settings.hash_key is None:
         yield Finding(
             ok=None,

@@ -5,6 +5,7 @@ import sys
 import click
 
 from cli import accounts, data, database, doctor, serve, working
+from cli.messages import describe
 from ledger.errors import Kind, MeterlineError
 
 FOUND_WRONG = 1
@@ -19,8 +20,7 @@ class MeterlineGroup(click.Group):
         try:
             return super().invoke(ctx)
         except MeterlineError as error:
-            value = "" if error.value is None else f" (it is {error.value})"
-            click.echo(f"error: {error.message}{value}", err=True)
+            click.echo(f"error: {describe(error.message, error.value)}", err=True)
             sys.exit(USAGE if error.kind is Kind.INVALID else FOUND_WRONG)
 
 

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from ledger.errors import InvalidError, MissingError
+from ledger.errors import ConflictError, InvalidError, MissingError
 from ledger.models import metadata
 from ledger.session import operator_session
 
@@ -35,24 +35,47 @@ def require_current(engine: sa.Engine) -> None:
 
     Raises:
         MissingError: `schema_outdated`, saying what to run.
+        ConflictError: `schema_newer`.
     """
     current, head = current_revision(engine), head_revision()
-    if current != head:
-        found = "no tables yet" if current is None else f"schema {current}"
-        raise MissingError(
-            "schema_outdated",
-            f"the ledger has {found} and needs {head}; run `meterline db upgrade`",
-        )
+    if current == head:
+        return
+    _require_known(current)
+    found = "no tables yet" if current is None else f"schema {current}"
+    raise MissingError(
+        "schema_outdated", f"the ledger has {found} and needs {head}; run `meterline db upgrade`"
+    )
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the schema up to a revision; all or nothing."""
+    """Bring the schema up to a revision; all or nothing.
+
+    Raises:
+        ConflictError: `schema_newer`.
+    """
+    _require_known(current_revision(engine))
     with _migrating(engine) as config:
         command.upgrade(config, revision)
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
-    """Take the schema back to a revision; all or nothing."""
+    """Take the schema back to a revision, or to `base`; all or nothing.
+
+    Raises:
+        InvalidError: `unknown_revision`, where the schema never was at that revision.
+        ConflictError: `schema_newer`.
+    """
+    current = current_revision(engine)
+    _require_known(current)
+    past = ["base", *_revisions()]
+    past = past[: past.index(current or "base") + 1]
+    if revision not in past:
+        raise InvalidError(
+            "unknown_revision",
+            f"the ledger can be taken back to {', '.join(past)}",
+            key="revision",
+            value=revision,
+        )
     with _migrating(engine) as config:
         command.downgrade(config, revision)
 
@@ -78,17 +101,17 @@ def _migrating(engine: sa.Engine) -> Iterator[Config]:
         yield config
 
 
-def require_known(revision: str) -> None:
-    """Check that a revision exists, or is `base`.
-
-    Raises:
-        InvalidError: `unknown_revision`.
-    """
-    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
-    if revision not in ("base", *known):
-        raise InvalidError(
-            "unknown_revision",
-            f"no such revision; there are base, {', '.join(reversed(known))}",
+def _require_known(revision: str | None) -> None:
+    if revision is not None and revision not in _revisions():
+        raise ConflictError(
+            "schema_newer",
+            f"the ledger has schema {revision}, of a newer Meterline than this one; use that one",
             key="revision",
             value=revision,
         )
+
+
+def _revisions() -> list[str]:
+    """Return all revisions, oldest first."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return [script.revision for script in scripts][::-1]

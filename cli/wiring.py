@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from api.services import Services
 from cli.schema import require_current
 from collector.intake import Intake, build_intake
 from costing.job import Costing
@@ -38,13 +37,6 @@ class Wiring:
     def costing(self) -> Costing:
         """The job that rolls up and prices."""
         return Costing(self.engine, self.book)
-
-    @property
-    def services(self) -> Services:
-        """What the HTTP side works with."""
-        return Services(
-            engine=self.engine, intake=self.intake, settings=self.settings, clock=self.clock
-        )
 
 
 def connect() -> Wiring:

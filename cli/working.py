@@ -28,7 +28,7 @@ def work(*, once: bool, with_parent: bool) -> None:
     wiring = open_ledger()
     costing = wiring.costing
     if once:
-        click.echo(f"costed {costing.run(now=wiring.clock())} batches")
+        click.echo(f"batches costed: {costing.run(now=wiring.clock())}")
         return
     stop = threading.Event()
 
@@ -57,7 +57,7 @@ def rebuild_rollups(tenant_id: str | None) -> None:
     """Recompute the daily rollups from raw usage. Rows keep the price version that rated them."""
     wiring = open_ledger()
     mended = wiring.costing.rebuild(_known_tenant(wiring, tenant_id), now=wiring.clock())
-    click.echo(f"{mended} rollup rows were wrong and are mended" if mended else "all rollups tie")
+    click.echo(f"rollup rows that were wrong and are mended: {mended}")
 
 
 @click.command("verify")

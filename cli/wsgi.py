@@ -1,11 +1,19 @@
-"""The WSGI entry point for servers that import one: `cli.wsgi:create()`."""
+"""The WSGI entry point: `cli.wsgi:create()` builds the application from the environment."""
 
 from flask import Flask
 
 from api.app import create_app
+from api.services import Services
 from cli.wiring import open_ledger
 
 
 def create() -> Flask:
-    """Build the application from the environment."""
-    return create_app(open_ledger().services)
+    """Build the application around the ledger that the settings name."""
+    wiring = open_ledger()
+    services = Services(
+        engine=wiring.engine,
+        intake=wiring.intake,
+        settings=wiring.settings,
+        clock=wiring.clock,
+    )
+    return create_app(services)

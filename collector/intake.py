@@ -23,14 +23,15 @@ TRANSACTION_EVENTS = 1000
 class Result(NamedTuple):
     """What became of one submitted event.
 
-    `code`, `key` and `message` say why it was rejected or conflicts; `dropped` names metadata that
-    was not kept.
+    `code`, `key`, `value` and `message` say why it was rejected or conflicts; `dropped` names
+    metadata that was not kept.
     """
 
     status: Status
     event_id: str | None = None
     code: str | None = None
     key: str | None = None
+    value: str | None = None
     message: str | None = None
     dropped: tuple[str, ...] = ()
 
@@ -157,4 +158,11 @@ def _rejected(item: object, error: InvalidError) -> Result:
     event_id = item.event_id if isinstance(item, Submission) else None
     if isinstance(item, dict) and isinstance(item.get("id"), str) and error.code != "personal_data":
         event_id = item["id"][:255]
-    return Result(Status.REJECTED, event_id, code=error.code, key=error.key, message=error.message)
+    return Result(
+        Status.REJECTED,
+        event_id,
+        code=error.code,
+        key=error.key,
+        value=error.value,
+        message=error.message,
+    )

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import orjson
 
 from collector.counts import COUNT_KEYS
-from ledger.errors import InvalidError
+from ledger.errors import InvalidError, shorten
 
 MAX_METADATA_BYTES = 4096
 MAX_VALUE_CHARS = 128
@@ -108,11 +108,11 @@ class MetadataPolicy:
         for key, value in metadata.items():
             _refuse_content(key, value)
             if key not in self.allowed:
-                dropped.append(key)
+                dropped.append(shorten(key) or "")
             elif key in COUNT_KEYS or key == "model" or not _is_personal(value):
                 kept[key] = value
             elif self.hash_key is None:
-                dropped.append(key)
+                dropped.append(shorten(key) or "")
             else:
                 kept[key] = _hide(self.hash_key, str(value))
         text = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
@@ -146,7 +146,7 @@ def check_identifier(text: str, *, key: str) -> None:
 
 
 def _refuse_content(key: str, value: object) -> None:
-    where = f"metadata.{key[:64]}"
+    where = f"metadata.{key}"
     if key.lower() in CONTENT_KEYS:
         raise InvalidError(
             "metadata_has_content",

@@ -91,7 +91,8 @@ def load_price_book(path: Path | None = None, *, ai_flat_fallback: bool = True) 
             document["rates"].pop("ai", None)
         return build_price_book(document)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidError("invalid_price_book", f"{source}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidError("invalid_price_book", f"{source}: {reason}") from error
     except InvalidError as error:
         raise InvalidError(error.code, f"{source}:\n{error.message}") from error
 

@@ -32,7 +32,7 @@ class MeterlineError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
-        self.key = key
+        self.key = shorten(key)
         self.value = shorten(value)
 
 

@@ -12,6 +12,7 @@ from ledger.tenant import Tenant
 CLOSES_AFTER = timedelta(hours=48)
 """How long after its local end a day stays open; later changes are journal entries."""
 
+_DAY = timedelta(days=1)
 _RESOLUTION = timedelta(seconds=1)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -42,7 +43,8 @@ class DateRange:
     @classmethod
     def inclusive(cls, first: date, last: date) -> "DateRange":
         """Return the dates from `first` to `last`, both included, as a person names them."""
-        return cls(start=first, end=last + timedelta(days=1))
+        # No usage is on the last day of the calendar, which people write for "until ever".
+        return cls(start=first, end=min(last, date.max - _DAY) + _DAY)
 
 
 @lru_cache(maxsize=4096)

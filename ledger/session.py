@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from ledger.engine import BEGIN_MODE
 from ledger.errors import UnavailableError
@@ -65,7 +65,10 @@ def _transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
             connection.begin(),
         ):
             yield connection
-    except OperationalError as error:
+    except DatabaseError as error:
+        # A damaged SQLite file is told by the plain class; the other subclasses are our bugs.
+        if type(error) not in (OperationalError, DatabaseError):
+            raise
         raise UnavailableError(
             "ledger_unavailable", f"the ledger did not answer: {error.orig}"
         ) from error

@@ -1,23 +1,26 @@
 """Settings from the environment, read once, typed, with all faults reported together."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ledger.engine import DEFAULT_URL, parse_database_url
 from ledger.errors import InvalidError
 
+_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
 
 
 class Settings(BaseSettings):
     """What can be set from outside; each is `METERLINE_` and the name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="METERLINE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
 
     database_url: SecretStr = Field(
-        default=SecretStr("sqlite:///meterline.db"), description="Where the ledger is kept."
+        default=SecretStr(DEFAULT_URL), description="Where the ledger is kept."
     )
     hash_key: SecretStr | None = Field(
         default=None,
@@ -55,6 +58,15 @@ class Settings(BaseSettings):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _an_address(cls, value: SecretStr) -> SecretStr:
+        try:
+            parse_database_url(value.get_secret_value())
+        except InvalidError as error:
+            raise ValueError(error.message) from None
+        return value
+
     @field_validator("hash_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -73,8 +85,19 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "\n".join(
-            f"  METERLINE_{str(fault['loc'][0]).upper()}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_context=False, include_url=False)
-        )
-        raise InvalidError("invalid_settings", f"settings are wrong:\n{faults}") from None
+        found = error.errors(include_input=False, include_context=False, include_url=False)
+        faults = [
+            f"\n  {_PREFIX}{str(fault['loc'][0]).upper()}:"
+            f" {fault['msg'].removeprefix('Value error, ')}"
+            for fault in found
+        ]
+        raise InvalidError("invalid_settings", f"settings are wrong:{''.join(faults)}") from None
+
+
+def find_unknown_settings() -> list[str]:
+    """Return the names of environment variables that look like settings and are none.
+
+    They are no fault: a cluster may set some of its own accord, such as METERLINE_SERVICE_HOST.
+    """
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)

@@ -1,11 +1,12 @@
 """Reads a file of usage and books it in chunks, telling what became of every line."""
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from collector.formats import read_line
 from collector.imports.mapping import CsvMapping, map_records
@@ -38,8 +39,11 @@ def read_csv_events(
 ) -> Iterator[tuple[int, object]]:
     """Yield line number and event of a CSV file; `on_bytes` hears how much was read."""
     # Surrogates stand in for undecodable bytes, so that only their row is refused.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-        watched = _watch(lines, on_bytes)
+    with (
+        path.open("rb") as raw,
+        io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape") as lines,
+    ):
+        watched = _watch(lines, raw, on_bytes)
         yield from map_records(read_records(watched, delimiter=delimiter), mapping)
 
 
@@ -48,7 +52,7 @@ def read_ndjson_events(
 ) -> Iterator[tuple[int, object]]:
     """Yield line number and event of a file with one JSON event a line."""
     with path.open("rb") as lines:
-        for number, line in enumerate(_watch(lines, on_bytes), start=1):
+        for number, line in enumerate(_watch(lines, lines, on_bytes), start=1):
             text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if text.strip():
                 yield number, read_line(text)
@@ -75,7 +79,12 @@ def import_events(
     return report
 
 
-def _watch(lines: Iterable[Line], on_bytes: Callable[[int], None]) -> Iterator[Line]:
+def _watch(lines: Iterable[Line], raw: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[Line]:
+    """Hand the lines on, and tell how many bytes of the file were read for them."""
+    told = 0
     for line in lines:
-        on_bytes(len(line))
+        position = raw.tell()
+        if position > told:
+            on_bytes(position - told)
+            told = position
         yield line

@@ -5,18 +5,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import orjson
 
 from collector.counts import COUNT_KEYS
-from collector.events import FIELDS
+from collector.events import FIELDS, parse_time
 from collector.imports.records import Record
-from ledger.errors import InvalidError
+from ledger.errors import InvalidError, shorten
 
 _EVENT_FIELDS = FIELDS - {"metadata"}
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
+_SHOWN_HEADER = 300
 _NUMERIC = COUNT_KEYS | {"quantity"}
 _FLAGS = {"true": True, "false": False}
 
@@ -56,7 +56,7 @@ class CsvMapping:
                     "ambiguous_column" if found else "missing_column",
                     f"--map {fieldname}={column}: the header has"
                     f" {'that column twice' if found else 'no such column'};"
-                    f" it has {', '.join(names)}",
+                    f" it has {shorten(', '.join(names), _SHOWN_HEADER)}",
                     key=fieldname,
                 )
         return {fieldname: names.index(column) for fieldname, column in self.columns.items()}
@@ -122,10 +122,7 @@ def _stable_id(row: Mapping[str, str], seen: Counter[bytes]) -> str:
 
 
 def _with_offset(text: str, zone: ZoneInfo | None) -> str:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    if time.tzinfo is not None or zone is None:
+    time = parse_time(text)
+    if time is None or time.tzinfo is not None or zone is None:
         return text
     return time.replace(tzinfo=zone).isoformat()

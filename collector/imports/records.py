@@ -101,7 +101,9 @@ def _checked(record: Record, width: int | None) -> Record:
         fault = InvalidError("broken_row", f"{len(cells)} cells where the header has {width}")
         return Record(record.line, fault)
     if any(not cell.isascii() and _undecoded(cell) for cell in cells):
-        return Record(record.line, InvalidError("malformed_utf8", "not UTF-8"))
+        return Record(
+            record.line, InvalidError("malformed_utf8", "not UTF-8; save the file as UTF-8")
+        )
     return record
 
 

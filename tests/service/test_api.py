@@ -98,6 +98,7 @@ def test_a_rejection_says_what_to_do_and_where(post: Post) -> None:
         "status": "rejected",
         "code": "unknown_direction",
         "key": "direction",
+        "value": "sideways",
         "message": "direction is one of inbound, outbound",
     }
     assert expected == result
