@@ -1,8 +1,5 @@
 """`meterline serve`: the HTTP side under gunicorn, with a costing worker beside it."""
 
-import subprocess
-import sys
-
 import click
 
 from cli.wiring import open_ledger
@@ -18,25 +15,14 @@ def serve(host: str, port: int, workers: int, *, work: bool) -> None:
     # Flask and gunicorn take a third of the time that other commands need to start.
     from cli.server import Server  # noqa: PLC0415
 
-    open_ledger()
-    worker = _start_worker() if work else None
-    try:
-        Server(
-            {
-                "bind": f"{host}:{port}",
-                "workers": workers,
-                "threads": 4,
-                "worker_class": "gthread",
-                "proc_name": "meterline",
-                "control_socket_disable": True,
-            }
-        ).run()
-    finally:
-        if worker is not None:
-            worker.terminate()
-            worker.wait()
-
-
-def _start_worker() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cli.main", "work", "--with-parent"]
-    return subprocess.Popen(command)  # noqa: S603 - our own command, no input in it
+    # Tells now what is wrong with the ledger, and leaves no connection that a fork would share.
+    open_ledger().engine.dispose()
+    options = {
+        "bind": f"{host}:{port}",
+        "workers": workers,
+        "threads": 4,
+        "worker_class": "gthread",
+        "proc_name": "meterline",
+        "control_socket_disable": True,
+    }
+    Server(options, costing=work).run()

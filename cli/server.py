@@ -1,9 +1,13 @@
-"""Gunicorn, configured by our command line instead of its own."""
+"""Gunicorn, configured by our command line instead of its own, with a costing worker beside it."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from cli.wsgi import create
 
@@ -11,8 +15,10 @@ from cli.wsgi import create
 class Server(BaseApplication):
     """An HTTP server whose every worker process builds its own application."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], *, costing: bool) -> None:
+        """Take gunicorn's settings by name; `costing` keeps a costing worker running."""
         self._options = options
+        self._costing = CostingWorker() if costing else None
         super().__init__()
 
     def load_config(self) -> None:
@@ -23,3 +29,45 @@ class Server(BaseApplication):
     def load(self) -> Flask:  # type: ignore[override] # the stubs spell WSGI in types of their own
         """Build the application in the worker: connections must not be shared by a fork."""
         return create()
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        if self._costing is None:
+            Arbiter(self).run()
+            return
+        try:
+            _Arbiter(self, self._costing).run()
+        finally:
+            self._costing.stop()
+
+
+class CostingWorker:
+    """A `meterline work` that ends with this process, started again when it dies."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def keep(self) -> None:
+        """Start the worker unless it runs."""
+        if self._process is None or self._process.poll() is not None:
+            # -P: the current folder of an operator must not shadow our packages.
+            command = [sys.executable, "-P", "-m", "cli.main", "work", "--parent", str(os.getpid())]
+            self._process = subprocess.Popen(command)  # noqa: S603 - our own command, no input in it
+
+    def stop(self) -> None:
+        """Let the worker finish what it does, and wait for it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+
+class _Arbiter(Arbiter):
+    """Gunicorn's master, which looks after the costing worker as often as after its own."""
+
+    def __init__(self, server: Server, costing: CostingWorker) -> None:
+        self._costing_worker = costing
+        super().__init__(server)
+
+    def manage_workers(self) -> None:
+        super().manage_workers()
+        self._costing_worker.keep()

@@ -22,8 +22,8 @@ _IDLE_SECONDS = 1.0
 
 @click.command()
 @click.option("--once", is_flag=True, help="Stop when nothing is left to do.")
-@click.option("--with-parent", is_flag=True, hidden=True, help="Stop when the parent process does.")
-def work(*, once: bool, with_parent: bool) -> None:
+@click.option("--parent", type=int, hidden=True, help="Stop when this parent process is gone.")
+def work(*, once: bool, parent: int | None) -> None:
     """Cost booked usage, again and again. Any number of these may run."""
     wiring = open_ledger()
     costing = wiring.costing
@@ -37,8 +37,7 @@ def work(*, once: bool, with_parent: bool) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    parent = os.getppid()
-    while not stop.is_set() and not (with_parent and os.getppid() != parent):
+    while not stop.is_set() and parent in (None, os.getppid()):
         try:
             costing.run(now=wiring.clock())
         except UnavailableError as error:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
 from costing.prices import PriceBook, restore_price_book
 from ledger.errors import MissingError
 from ledger.models import price_books
-from ledger.session import OperatorSession
+from ledger.session import OperatorSession, TenantSession
 
 
 class Books:
@@ -18,10 +19,6 @@ class Books:
         self.current = current
         self.is_registered = current.price_version in kept
         self._by_version = {**kept, current.price_version: current}
-
-    def has(self, price_version: str) -> bool:
-        """Whether rows of this version can be rated."""
-        return price_version in self._by_version
 
     def of_version(self, price_version: str) -> PriceBook:
         """Return the book that a row names.
@@ -53,14 +50,21 @@ def register_book(session: OperatorSession, book: PriceBook, *, now: datetime) -
         )
 
 
-def read_books(session: OperatorSession, current: PriceBook) -> Books:
-    """Return all kept books; a kept book that no longer matches its version is an error."""
+def read_books(session: OperatorSession | TenantSession, current: PriceBook) -> Books:
+    """Return all kept books.
+
+    Rows are rated in the transaction that reads the books: a row can name a book that another
+    worker has brought a moment ago.
+
+    Raises:
+        MissingError: `edited_price_book`, when a kept book no longer matches its version.
+    """
     kept = {}
     rows = session.connection.execute(
         sa.select(price_books.c.price_version, price_books.c.document)
     )
     for price_version, document in rows:
-        book = restore_price_book(document)
+        book = _restored(document)
         if book.price_version != price_version:
             raise MissingError(
                 "edited_price_book",
@@ -71,3 +75,8 @@ def read_books(session: OperatorSession, current: PriceBook) -> Books:
             )
         kept[price_version] = book
     return Books(current, kept)
+
+
+@cache
+def _restored(document: str) -> PriceBook:
+    return restore_price_book(document)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from costing.books import Books, read_books, register_book
+from costing.books import read_books, register_book
 from costing.prices import PriceBook
 from costing.recompute import Change, recompute
 from costing.rollup import Rater
@@ -39,45 +39,50 @@ class Costing:
             pending = list_pending_tenants(session)
         if not pending:
             return 0
-        books = self._books(now=now)
+        self._register(now=now)
         done = 0
         for tenant_id in pending:
             tenant = self._tenant(tenant_id)
-            while batches := self._run_tenant(tenant, books, now=now):
+            while batches := self._run_tenant(tenant, now=now):
                 done += batches
         return done
 
     def rebuild(self, tenant_id: TenantId | None = None, *, now: datetime) -> int:
-        """Recompute rollups from raw usage, of one tenant or of all; return the rows mended."""
-        books = self._books(now=now)
+        """Recompute rollups from raw usage, of one tenant or of all; return the rows mended.
+
+        Raises:
+            MissingError: `unknown_price_version`, where a row names a book that is not kept.
+        """
+        self._register(now=now)
         with operator_session(self._engine) as session:
             if tenant_id is None:
                 tenants = list_tenants(session)
             else:
                 tenants = [get_tenant(session, tenant_id)]
-        return sum(self._rebuild_tenant(tenant, books, now=now) for tenant in tenants)
+        return sum(self._rebuild_tenant(tenant, now=now) for tenant in tenants)
 
-    def _books(self, *, now: datetime) -> Books:
+    def _register(self, *, now: datetime) -> None:
         with operator_session(self._engine) as session:
-            books = read_books(session, self._book)
-        if not books.is_registered:
+            registered = read_books(session, self._book).is_registered
+        if not registered:
             with operator_session(self._engine, write=True) as session:
                 register_book(session, self._book, now=now)
-        return books
 
     def _tenant(self, tenant_id: TenantId) -> Tenant:
         with operator_session(self._engine) as session:
             return get_tenant(session, tenant_id)
 
-    def _run_tenant(self, tenant: Tenant, books: Books, *, now: datetime) -> int:
+    def _run_tenant(self, tenant: Tenant, *, now: datetime) -> int:
         with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-            lock_costing(session, now=now)
-            return _cost_batches(session, Rater(books=books, tenant=tenant), now=now)
+            return _cost_batches(session, self._rater(session, tenant, now=now), now=now)
 
-    def _rebuild_tenant(self, tenant: Tenant, books: Books, *, now: datetime) -> int:
-        rater = Rater(books=books, tenant=tenant)
+    def _rater(self, session: TenantSession, tenant: Tenant, *, now: datetime) -> Rater:
+        lock_costing(session, now=now)
+        return Rater(books=read_books(session, self._book), tenant=tenant)
+
+    def _rebuild_tenant(self, tenant: Tenant, *, now: datetime) -> int:
         with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-            lock_costing(session, now=now)
+            rater = self._rater(session, tenant, now=now)
             while _cost_batches(session, rater, now=now):
                 pass
             changes = recompute(session, rater).changes

@@ -39,11 +39,13 @@ class Rater:
         return _rated(row, row.tally.plus(tally), book)
 
     def correct(self, row: RollupRow | None, key: RollupKey, tally: Tally) -> RollupRow:
-        """Return the row as it should be, given its true sums: never at another price version."""
-        if row is None or not self.books.has(row.price_version):
-            corrected = self.new_row(key, tally)
-            revision = FIRST_REVISION if row is None else row.revision + 1
-            return replace(corrected, revision=revision)
+        """Return the row as it should be, given its true sums: never at another price version.
+
+        Raises:
+            MissingError: `unknown_price_version`.
+        """
+        if row is None:
+            return self.new_row(key, tally)
         return _rated(row, tally, self.books.of_version(row.price_version))
 
     def new_row(self, key: RollupKey, tally: Tally) -> RollupRow:

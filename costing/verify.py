@@ -12,6 +12,7 @@ from costing.prices import PriceBook
 from costing.recompute import Change, recompute
 from costing.rollup import Rater
 from ledger.batches import Backlog, measure_backlog
+from ledger.errors import MissingError
 from ledger.models import usage_batches, usage_metrics
 from ledger.money import Nanos, parse_usd
 from ledger.rollups import RollupRow
@@ -73,7 +74,15 @@ def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None
 def _verify_tenant(
     session: OperatorSession, tenant: Tenant, books: Books
 ) -> TenantTotals | Difference:
-    recomputed = recompute(session, Rater(books=books, tenant=tenant))
+    try:
+        recomputed = recompute(session, Rater(books=books, tenant=tenant))
+    except MissingError as error:
+        return Difference(
+            tenant_id=tenant.tenant_id,
+            where="a rollup row's price_version",
+            expected="a price book that the ledger keeps",
+            found=str(error.value),
+        )
     for change in recomputed.changes:
         return _difference(tenant.tenant_id, change)
     for difference in _pending_differences(session, tenant.tenant_id):

@@ -204,7 +204,7 @@ def test_usage_that_waits_is_apart_and_no_difference(
         ("UPDATE usage_rollups_daily SET estimated_cost = 5", ": estimated_cost"),
         ("UPDATE usage_rollups_daily SET quantity = 7", ": quantity"),
         ("UPDATE usage_rollups_daily SET state = 'free'", ": state"),
-        ("UPDATE usage_rollups_daily SET price_version = 'x'", ": price_version"),
+        ("UPDATE usage_rollups_daily SET price_version = 'x'", "a rollup row's price_version"),
         ("UPDATE usage_rollups_daily SET derived_count = 1", ": derived_count"),
         ("UPDATE usage_metrics SET quantity = 2", ": quantity"),
         ("DELETE FROM usage_metrics", ": events"),

@@ -1,0 +1,296 @@
+"""SIGKILL at random points: whatever dies, what was acknowledged counts exactly once.
+
+Clients post over HTTP, files are imported, workers cost, and all of them write the same ledger file
+while one after another is killed. `METERLINE_SEED` repeats the choices of a run, though not the
+timing of its processes.
+"""
+
+import csv
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import ai, sms
+from tests.conftest import Run
+from tests.processes import Launcher, Running, Sender, Server, wait_until
+
+TENANTS = ("acme", "karachi")
+CLIENTS = 2
+FILE_ROWS = 8000
+SMS_NANOS, INPUT_NANOS, OUTPUT_NANOS = 8_900_000, 2_000, 6_000
+IMPORT_OPTIONS = [
+    *("--map", "time=when", "--map", "input_tokens=sent", "--map", "output_tokens=received"),
+    *("--set", "tenant=acme", "--set", "channel=ai", "--set", "source=openai"),
+    *("--set", "feature=imported", "--set", "model=house-llm", "--timezone", "UTC"),
+]
+
+long_only = pytest.mark.skipif(
+    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What usage comes to, whichever side tells it."""
+
+    events: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    nanos: int = 0
+
+    def plus(self, event: dict[str, Any]) -> "Figures":
+        """Return the figures with one event more, priced by hand."""
+        sent, received = (
+            event.get("metadata", {}).get(f"{s}_tokens", 0) for s in ("input", "output")
+        )
+        messages = event.get("quantity", 0)
+        return Figures(
+            events=self.events + 1,
+            input_tokens=self.input_tokens + sent,
+            output_tokens=self.output_tokens + received,
+            nanos=self.nanos
+            + messages * SMS_NANOS + sent * INPUT_NANOS + received * OUTPUT_NANOS,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What is left when all is over, and what went wrong on the way."""
+
+    ledger: Figures
+    rollups: Figures
+    exported: tuple[int, int]
+    lost: frozenset[tuple[str, str]] = frozenset()
+    unknown: frozenset[tuple[str, str]] = frozenset()
+    verify_exit: int = 0
+    pending: int = 0
+    faults: tuple[str, ...] = ()
+
+
+class Client:
+    """Posts batches one after another until told to stop, and remembers what it was answered."""
+
+    def __init__(self, number: int, rng: random.Random, sender: Sender) -> None:
+        self.acknowledged: list[dict[str, Any]] = []
+        self.faults: list[str] = []
+        self._number = number
+        self._rng = rng
+        self._sender = sender
+
+    def run(self, stop: threading.Event) -> None:
+        with closing(self._sender):
+            while not stop.wait(self._rng.uniform(0, 0.02)):
+                batch = [self._event() for _ in range(self._rng.randrange(1, 40))]
+                self._expect(batch, {"stored", "duplicate"})
+                self.acknowledged += batch
+                if self._rng.random() < 0.1:
+                    self._expect(self._rng.sample(self.acknowledged, 1), {"duplicate"})
+
+    def _expect(self, batch: list[dict[str, Any]], allowed: set[str]) -> None:
+        for event, status in zip(batch, self._sender.send(batch), strict=True):
+            if status not in allowed:
+                self.faults.append(f"{event['id']} was answered {status}")
+
+    def _event(self) -> dict[str, Any]:
+        kind = self._rng.choice((sms, ai))
+        event = kind(
+            f"c{self._number}-{self._rng.getrandbits(64):x}",
+            tenant=self._rng.choice(TENANTS),
+            time=f"2025-03-{self._rng.randrange(1, 29):02d}T{self._rng.randrange(24):02d}:30:00Z",
+            feature=self._rng.choice(("broadcast", "reminders", "imported")),
+        )
+        if kind is sms:
+            return {**event, "quantity": self._rng.randrange(1, 5)}
+        counts = {f"{side}_tokens": self._rng.randrange(1, 9999) for side in ("input", "output")}
+        return {**event, "metadata": {"model": "house-llm", **counts}}
+
+
+@dataclass
+class Campaign:
+    """Keeps server, worker and imports running on one ledger, and kills them by turns."""
+
+    launcher: Launcher
+    ledger: sqlite3.Connection
+    rng: random.Random
+    folder: Path
+    imported: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    _resumed: list[Running] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.server = self._serve()
+        self.worker = self.launcher.start("work")
+
+    def run(self, kills: int) -> None:
+        """Kill as often as asked, a third each; then let all imports come to their end."""
+        acts = [
+            (self._kill_import, self._kill_worker, self._kill_server)[n % 3] for n in range(kills)
+        ]
+        self.rng.shuffle(acts)
+        for act in acts:
+            while not act():
+                pass
+        for running in self._resumed:
+            if running.wait() != 0:
+                self.faults.append(f"an import ended badly: {running.log.read_text()}")
+
+    def _kill_import(self) -> bool:
+        """Kill an import of a new file amid its rows, then start it again; it ends meanwhile."""
+        file = self.folder / f"usage-{len(self.imported)}.csv"
+        self.imported += write_rows(file, self.rng, minute=len(self._resumed))
+        running = self.launcher.start("import", file, *IMPORT_OPTIONS)
+        (before,) = self._read("SELECT coalesce(max(rowid), 0) FROM usage_metrics")
+        wanted = self.rng.randrange(FILE_ROWS)
+        rows = "SELECT count(*) FROM usage_metrics WHERE rowid > ? AND event_id LIKE 'csv:%'"
+        self._wait(lambda: self._read(rows, before)[0] >= wanted, running)
+        was_killed = running.kill()
+        self._resumed.append(self.launcher.start("import", file, *IMPORT_OPTIONS))
+        return was_killed
+
+    def _kill_worker(self) -> bool:
+        """Kill the worker around the time at which a batch was costed."""
+        first = "SELECT min(batch_id) FROM usage_batches"
+        mark = f"SELECT ({first}), sum(revision) FROM usage_rollups_daily"
+        before = self._read(mark)
+        self._wait(lambda: self._read(mark) != before, self.worker)
+        was_killed = self.worker.kill()
+        if not was_killed:
+            self.faults.append(f"a worker ended: {self.worker.log.read_text()}")
+        self.worker = self.launcher.start("work")
+        return was_killed
+
+    def _kill_server(self) -> bool:
+        """Kill all of the server or one of its processes, around the time it booked something."""
+        running = self.server.running
+        (before,) = self._read("SELECT value FROM sequences")
+        self._wait(lambda: self._read("SELECT value FROM sequences")[0] != before, running)
+        if running.has_ended():
+            self.faults.append(f"a server ended: {running.log.read_text()}")
+        victims = [None, *(member.pid for member in running.members())]
+        victim = self.rng.choice(victims)
+        if victim is None:
+            running.kill()
+        else:
+            running.kill_member(victim)
+        if victim in (None, running.pid):
+            self.server = self._serve()
+        return True
+
+    def _serve(self) -> Server:
+        # Without a worker of its own, the other worker's commits are the ones that are seen.
+        return Server(self.launcher, self.rng.choice(("--work", "--no-work")))
+
+    def _wait(self, is_reached: Callable[[], bool], running: Running) -> None:
+        """Wait for a point of progress or the end of the process, then for a random moment."""
+        wait_until(lambda: is_reached() or running.has_ended(), f"progress; {running.log}")
+        time.sleep(self.rng.choice((0, self.rng.uniform(0, 0.02), self.rng.uniform(0, 0.5))))
+
+    def _read(self, query: str, *values: object) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = self.ledger.execute(query, values).fetchone()
+        return row
+
+
+def write_rows(file: Path, rng: random.Random, *, minute: int) -> list[dict[str, Any]]:
+    """Write a file of AI usage without ids, in which rows repeat; return its events.
+
+    Equal rows of two files would be the same usage, so each file has a minute of its own.
+    """
+    events = []
+    with file.open("w", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(("when", "sent", "received"))
+        for _ in range(FILE_ROWS):
+            sent, received = rng.randrange(1, 30), rng.randrange(1, 30)
+            writer.writerow(
+                (f"2025-03-{rng.randrange(1, 29):02d} 08:{minute:02d}:00", sent, received)
+            )
+            events.append({"metadata": {"input_tokens": sent, "output_tokens": received}})
+    return events
+
+
+def read_outcome(
+    ledger: sqlite3.Connection,
+    meterline: Run,
+    acknowledged: frozenset[tuple[str, str]],
+    faults: list[str],
+) -> Outcome:
+    """Read what every side says in the end."""
+    sums = "sum(input_tokens), sum(output_tokens)"
+    messages = f"sum(iif(channel = 'sms', quantity, 0)) * {SMS_NANOS}"
+    raw = ledger.execute(f"SELECT count(*), {sums}, {messages} FROM usage_metrics").fetchone()
+    rated = ledger.execute(
+        f"SELECT sum(count), {sums}, sum(estimated_cost) FROM usage_rollups_daily"
+    ).fetchone()
+    names = Figures.__dataclass_fields__
+    booked = Figures(**dict(zip(names, raw, strict=True)))
+    tokens = booked.input_tokens * INPUT_NANOS + booked.output_tokens * OUTPUT_NANOS
+    lines = [
+        line
+        for tenant in TENANTS
+        for line in csv.DictReader(
+            meterline("export", "--tenant", tenant, "--from", "2025-02-01", "--to", "2025-04-30")
+            .stdout.splitlines()
+        )
+    ]  # fmt: skip
+    posted = "SELECT tenant_id, event_id FROM usage_metrics WHERE event_id NOT LIKE 'csv:%'"
+    found = frozenset(ledger.execute(posted).fetchall())
+    return Outcome(
+        lost=acknowledged - found,
+        unknown=found - acknowledged,
+        ledger=replace(booked, nanos=booked.nanos + tokens),
+        rollups=Figures(**dict(zip(names, rated, strict=True))),
+        exported=(
+            sum(int(line["count"]) for line in lines),
+            int(sum(Decimal(line["estimated_cost"]) for line in lines) * 10**9),
+        ),
+        verify_exit=meterline("verify").returncode,
+        pending=ledger.execute("SELECT count(*) FROM usage_batches").fetchone()[0],
+        faults=tuple(faults),
+    )
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(12), pytest.param(60, marks=[pytest.mark.soak, long_only])]
+)
+@pytest.mark.usefixtures("engine")
+def test_killing_any_process_at_any_moment_loses_nothing_and_counts_nothing_twice(
+    kills: int, launcher: Launcher, ledger: sqlite3.Connection, meterline: Run, tmp_path: Path
+) -> None:
+    seed = os.environ.get("METERLINE_SEED") or f"{random.SystemRandom().getrandbits(32)}"
+    print(f"METERLINE_SEED={seed}")  # noqa: T201 - shown when the test fails
+    secret = meterline("key", "create", "--scope", "ingest").stdout.strip()
+    campaign = Campaign(launcher, ledger, random.Random(seed), tmp_path)
+    clients = [
+        Client(n, random.Random(f"{seed}-{n}"), Sender(secret, lambda: campaign.server.port))
+        for n in range(CLIENTS)
+    ]
+    stop = threading.Event()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        posting: list[Future[None]] = [pool.submit(client.run, stop) for client in clients]
+        try:
+            campaign.run(kills)
+        finally:
+            stop.set()
+        for future in posting:
+            future.result()
+    launcher.close()
+    meterline("work", "--once")
+    acknowledged = [event for client in clients for event in client.acknowledged]
+    total = Figures()
+    for event in (*acknowledged, *campaign.imported):
+        total = total.plus(event)
+    expected = Outcome(ledger=total, rollups=total, exported=(total.events, total.nanos))
+    ids = frozenset((event["tenant"], event["id"]) for event in acknowledged)
+    faults = campaign.faults + [fault for client in clients for fault in client.faults]
+    assert expected == read_outcome(ledger, meterline, ids, faults)
