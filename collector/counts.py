@@ -7,6 +7,7 @@ output. Adding a detail to its total would bill it twice, so details are taken o
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import NamedTuple
 
 from ledger.errors import InvalidError
@@ -36,12 +37,9 @@ _OUTPUT_DETAILS = {
     "image_output_tokens": "image_out_tokens",
 }
 
-TOKEN_KEYS = frozenset(
-    {"input_tokens", "output_tokens", "total_tokens", "reasoning_tokens"}
-    | _ALIASES.keys()
-    | _INPUT_DETAILS.keys()
-    | _OUTPUT_DETAILS.keys()
-)
+_TOTALS = frozenset({"input_tokens", "output_tokens", "total_tokens", "reasoning_tokens"})
+
+TOKEN_KEYS = frozenset(_TOTALS | _ALIASES.keys() | _INPUT_DETAILS.keys() | _OUTPUT_DETAILS.keys())
 SECONDS_KEYS = frozenset({"audio_seconds", "duration_seconds"})
 COUNT_KEYS = TOKEN_KEYS | SECONDS_KEYS | {"num_segments", "num_media"}
 """Metadata keys that hold counts."""
@@ -101,27 +99,23 @@ def _count_ai(quantity: object, metadata: Mapping[str, object]) -> Counted:
             key="metadata.input_tokens",
         )
     sent, received, derived = _sides(counts, total)
-    inside_input = {name: counts.get(key, 0) for key, name in _INPUT_DETAILS.items()}
-    inside_output = {name: counts.get(key, 0) for key, name in _OUTPUT_DETAILS.items()}
-    plain_input = _take_out("input_tokens", sent, _INPUT_DETAILS, counts)
-    plain_output = _take_out("output_tokens", received, _OUTPUT_DETAILS, counts)
     if counts.get("reasoning_tokens", 0) > received:
         raise _contradiction("metadata.reasoning_tokens", "metadata.output_tokens")
     measures = Measures(
         quantity=sent + received,
-        input_tokens=plain_input,
-        output_tokens=plain_output,
         audio_ms=audio_ms or 0,
-        **inside_input,
-        **inside_output,
+        **_split("input_tokens", sent, _INPUT_DETAILS, counts),
+        **_split("output_tokens", received, _OUTPUT_DETAILS, counts),
     )
     return Counted(measures, derived)
 
 
 def _read_tokens(metadata: Mapping[str, object]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for key in TOKEN_KEYS & metadata.keys():
-        value = _whole(metadata[key], key=f"metadata.{key}")
+    for key, submitted in metadata.items():
+        if key not in TOKEN_KEYS:
+            continue
+        value = _whole(submitted, key=f"metadata.{key}")
         if value is None:
             continue
         name = _ALIASES.get(key, key)
@@ -147,17 +141,24 @@ def _sides(counts: Mapping[str, int], total: int | None) -> tuple[int, int, bool
     return sent, received, False
 
 
-def _take_out(whole: str, total: int, details: Mapping[str, str], counts: Mapping[str, int]) -> int:
-    rest = total - sum(counts.get(key, 0) for key in details)
+def _split(
+    whole: str, total: int, details: Mapping[str, str], counts: Mapping[str, int]
+) -> dict[str, int]:
+    """Take the details out of their total; return disjoint counts by the names of measures."""
+    if counts.keys() <= _TOTALS:  # nearly always
+        return {whole: total}
+    inside = {name: counts[key] for key, name in details.items() if key in counts}
+    rest = total - sum(inside.values())
     if rest < 0:
         named = " and ".join(f"metadata.{key}" for key in sorted(details) if counts.get(key))
         raise _contradiction(named, f"metadata.{whole}")
-    return rest
+    return {whole: rest, **inside}
 
 
 def _audio_ms(metadata: Mapping[str, object]) -> int | None:
     seconds = _number(metadata.get("audio_seconds"), key="metadata.audio_seconds")
-    return None if seconds is None else math.ceil(seconds * 1000)
+    # As the text that was sent says it: 2.003 s are 2,003 ms, not a hair more.
+    return None if seconds is None else math.ceil(Fraction(str(seconds)) * 1000)
 
 
 def _agree(first: str, a: int | None, second: str, b: int | None) -> int | None:
@@ -172,6 +173,8 @@ def _contradiction(first: str, second: str) -> InvalidError:
 
 
 def _whole(value: object, *, key: str, code: str = "invalid_count") -> int | None:
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value  # nearly always; a boolean is of another type
     number = _number(value, key=key, code=code)
     if number is None or isinstance(number, int):
         return number

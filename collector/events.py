@@ -1,15 +1,14 @@
 """Reads one submitted event: checks every field, in the words of the contract. Pure functions."""
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import orjson
 
 from collector.counts import MAX_COUNT, count_usage
-from collector.metadata import CleanMetadata, MetadataPolicy, check_identifier, check_size
+from collector.metadata import MetadataPolicy, check_identifier, check_size
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS, UsageEvent, is_slug, parse_slug
 from ledger.tenant import Tenant, TenantId, parse_label, parse_tenant_id
@@ -21,11 +20,9 @@ FIELDS = frozenset(
 
 FINGERPRINT_VERSION = b"\x01"
 
-_MAX_ID = 255
+MAX_ID = 255
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DATE_AND_TIME = re.compile(r"\d{4}-?\d{2}-?\d{2}([Tt ]|$)", re.ASCII)
-_MICROSECOND = timedelta(microseconds=1)
+_AFTER_DATE = ("", "T", "t", " ")
 _CHANNELS = tuple(channel.name for channel in load_catalogue().channels)
 _STANDARD_TIERS = frozenset({"auto", "default", STANDARD_PRICE_CLASS})
 _NO_METADATA: Mapping[str, object] = {}
@@ -38,55 +35,31 @@ class Rules(NamedTuple):
     max_future: timedelta
 
 
-class Submission(NamedTuple):
-    """A submitted event in which everything holds that can be told without its tenant."""
+class Read(NamedTuple):
+    """A checked event, complete and ready to be booked for its tenant."""
 
     tenant_id: TenantId
-    event_id: str
-    time: datetime
-    channel: str
-    direction: str
-    source: str | None
-    feature: str | None
-    quantity: object
-    metadata: Mapping[str, object]
-    fingerprint: bytes
-    cleaned: CleanMetadata
+    event: UsageEvent
+    dropped: tuple[str, ...]
 
-    def for_tenant(self, tenant: Tenant) -> UsageEvent:
-        """Return the event to book, in the tenant's local day.
 
-        Raises:
-            InvalidError: see `count_usage`; `invalid_label` for the model.
-        """
-        counted = count_usage(self.channel, self.quantity, self.metadata)
-        model = self.metadata.get("model")
-        return UsageEvent(
-            event_id=self.event_id,
-            fingerprint=self.fingerprint,
-            time=self.time,
-            date=self.time.astimezone(tenant.zone_at(self.time)).date(),
-            channel=self.channel,
-            direction=self.direction,
-            source=self.source,
-            feature=self.feature,
-            model=None if model is None else parse_label(model, key="metadata.model"),
-            price_class=_price_class(self.metadata),
-            measures=counted.measures,
-            derived=counted.derived,
-            provisional=_flag(self.metadata, "provisional"),
-            metadata=self.cleaned.stored,
-        )
+FindTenant = Callable[[TenantId], Tenant | None]
 
 
 def read_event(
-    submitted: object, *, rules: Rules, only_tenant: TenantId | None, now: datetime
-) -> Submission:
-    """Check one submitted event.
+    submitted: object,
+    *,
+    rules: Rules,
+    find_tenant: FindTenant,
+    only_tenant: TenantId | None,
+    now: datetime,
+) -> Read:
+    """Check and normalise one submitted event.
 
     Args:
         submitted: what the JSON said.
         rules: the metadata policy and the allowed clock skew.
+        find_tenant: returns a registered tenant; asked last, when all else about the event holds.
         only_tenant: the tenant that the credential is bound to; None for a host credential.
         now: the current instant.
 
@@ -96,74 +69,105 @@ def read_event(
     if not isinstance(submitted, dict):
         raise InvalidError("not_an_object", "an event is a JSON object")
     if not submitted.keys() <= FIELDS:
-        unknown = min(str(key) for key in submitted.keys() - FIELDS)
-        raise InvalidError(
-            "unknown_field", f"events have no such field; they have {', '.join(sorted(FIELDS))}",
-            key=unknown,
-        )  # fmt: skip
+        raise _unknown_field(submitted)
     get = submitted.get
     metadata = _metadata(get("metadata"))
     time = _time(get("time"), now=now, max_future=rules.max_future)
     quantity = get("quantity")
-    source, feature = (
-        _optional_slug(get("source"), "source"),
-        _optional_slug(get("feature"), "feature"),
-    )
+    source = _optional_slug(get("source"), "source")
+    feature = _optional_slug(get("feature"), "feature")
     channel = _choice(get("channel"), _CHANNELS, "channel")
     direction = _choice(get("direction"), DIRECTIONS, "direction")
-    return Submission(
-        tenant_id=_tenant(get("tenant"), only_tenant),
-        event_id=_event_id(get("id")),
+    event_id = _event_id(get("id"))
+    canonical = _canonical(metadata)
+    fingerprint = _fingerprint((channel, direction, source, feature), time, quantity, canonical)
+    cleaned = rules.policy.clean(metadata, canonical)
+    counted = count_usage(channel, quantity, metadata)
+    model = metadata.get("model")
+    if model is not None:
+        model = parse_label(model, key="metadata.model")
+    price_class = _price_class(metadata)
+    provisional = _flag(metadata, "provisional")
+    tenant = _tenant(get("tenant"), only_tenant, find_tenant)
+    event = UsageEvent(
+        event_id=event_id,
+        fingerprint=fingerprint,
         time=time,
+        date=time.astimezone(tenant.zone_at(time)).date(),
         channel=channel,
         direction=direction,
         source=source,
         feature=feature,
-        quantity=quantity,
-        metadata=metadata,
-        fingerprint=_fingerprint((channel, direction, source, feature), time, quantity, metadata),
-        cleaned=rules.policy.clean(metadata),
+        model=model,
+        price_class=price_class,
+        measures=counted.measures,
+        derived=counted.derived,
+        provisional=provisional,
+        metadata=cleaned.stored,
+    )
+    return Read(tenant.tenant_id, event, cleaned.dropped)
+
+
+def _unknown_field(submitted: Mapping[object, object]) -> InvalidError:
+    unknown = min(str(key) for key in submitted.keys() - FIELDS)
+    known = ", ".join(sorted(FIELDS))
+    return InvalidError(
+        "unknown_field", f"events have no such field; they have {known}", key=unknown
     )
 
 
+def _canonical(metadata: Mapping[str, object]) -> bytes:
+    """Return metadata as canonical JSON, refusing what is too large or no JSON."""
+    if not metadata:
+        return b""
+    try:
+        canonical = orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise InvalidError("not_json", f"metadata holds what JSON cannot: {error}") from None
+    check_size(canonical)
+    return canonical
+
+
 def _fingerprint(
-    labels: tuple[str | None, ...],
-    time: datetime,
-    quantity: object,
-    metadata: Mapping[str, object],
+    labels: tuple[str | None, ...], time: datetime, quantity: object, metadata: bytes
 ) -> bytes:
     """Condense what was submitted. Independent of how counts are normalised or values hidden."""
     if isinstance(quantity, float) and abs(quantity) <= MAX_COUNT and quantity.is_integer():
         quantity = int(quantity)
     try:
-        details = orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)
-        check_size(details)
-        body = orjson.dumps((*labels, (time - _EPOCH) // _MICROSECOND, quantity)) + details
+        body = orjson.dumps((labels, time, quantity))
     except TypeError as error:
-        raise InvalidError("not_json", f"the event holds what JSON cannot: {error}") from None
-    return FINGERPRINT_VERSION + hashlib.blake2b(body, digest_size=16).digest()
+        raise InvalidError("not_json", f"quantity is what JSON cannot hold: {error}") from None
+    return FINGERPRINT_VERSION + hashlib.blake2b(body + metadata, digest_size=16).digest()
 
 
-def _tenant(value: object, only_tenant: TenantId | None) -> TenantId:
-    if value is None:
-        if only_tenant is None:
-            raise InvalidError("missing_tenant", "name the tenant of the usage", key="tenant")
-        return only_tenant
-    tenant_id = parse_tenant_id(value)
+def _tenant(value: object, only_tenant: TenantId | None, find_tenant: FindTenant) -> Tenant:
+    """Return the tenant that an event is for, and that its credential may write for."""
+    tenant_id = only_tenant if value is None else parse_tenant_id(value)
+    if tenant_id is None:
+        raise InvalidError("missing_tenant", "name the tenant of the usage", key="tenant")
     if only_tenant is not None and tenant_id != only_tenant:
         raise InvalidError(
             "foreign_tenant", "this credential may not write for that tenant", key="tenant"
         )
-    return tenant_id
+    tenant = find_tenant(tenant_id)
+    if tenant is None:
+        raise InvalidError(
+            "unknown_tenant",
+            "register the tenant first, with `meterline tenant add`",
+            key="tenant",
+            value=tenant_id,
+        )
+    return tenant
 
 
 def _event_id(value: object) -> str:
     if value is None:
         raise InvalidError("missing_id", "give the provider's own id, or make one once", key="id")
-    if not isinstance(value, str) or not 1 <= len(value) <= _MAX_ID or not value.isprintable():
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID or not value.isprintable():
         raise InvalidError(
             "invalid_id",
-            f"id is text of 1 to {_MAX_ID} printable characters",
+            f"id is text of 1 to {MAX_ID} printable characters",
             key="id",
             value=value,
         )
@@ -190,9 +194,10 @@ def _optional_slug(value: object, key: str) -> str | None:
 def parse_time(value: object) -> datetime | None:
     """Read an ISO 8601 time: in UTC where it has an offset, naive where not, None where it is none.
 
-    Python's own reader also takes shorthands such as `20240116012`, which nobody means as a time.
+    Python's own reader also takes shorthands such as `20240116012`, which nobody means as a time,
+    and any character between date and time.
     """
-    if not isinstance(value, str) or _DATE_AND_TIME.match(value) is None:
+    if not isinstance(value, str) or value[4:5] != "-" or value[10:11] not in _AFTER_DATE:
         return None
     try:
         time = datetime.fromisoformat(value)

@@ -1,15 +1,16 @@
 """Intake: every submitted event gets one answer, and a bad one never fails its neighbours."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from collector.events import Rules, Submission, read_event
+from collector.events import MAX_ID, FindTenant, Read, Rules, read_event
 from collector.metadata import DEFAULT_KEYS, MetadataPolicy
 from collector.store import book_events
-from ledger.errors import ConflictError, InvalidError
+from ledger.errors import ConflictError, InvalidError, shorten
 from ledger.event import Status, UsageEvent
 from ledger.session import operator_session, tenant_session
 from ledger.settings import Settings
@@ -36,10 +37,18 @@ class Result(NamedTuple):
     dropped: tuple[str, ...] = ()
 
 
-class _Booking(NamedTuple):
-    place: int
-    event: UsageEvent
-    dropped: tuple[str, ...]
+class _Queue:
+    """What one tenant's part of a request comes to: events, and where their answers go."""
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self.events: list[UsageEvent] = []
+        self.dropped: list[tuple[str, ...]] = []
+
+    def add(self, place: int, read: Read) -> None:
+        self.places.append(place)
+        self.events.append(read.event)
+        self.dropped.append(read.dropped)
 
 
 class Intake:
@@ -63,53 +72,54 @@ class Intake:
                 sending all again is safe.
         """
         results: list[Result | None] = [None] * len(submitted)
-        by_tenant: dict[TenantId, list[tuple[int, Submission]]] = {}
-        for index, item in enumerate(submitted):
+        queues: defaultdict[TenantId, _Queue] = defaultdict(_Queue)
+        find_tenant = self._tenant_finder(submitted, only_tenant, now=now)
+        for place, item in enumerate(submitted):
             try:
                 if isinstance(item, InvalidError):
                     raise item
-                read = read_event(item, rules=self._rules, only_tenant=only_tenant, now=now)
+                read = read_event(
+                    item,
+                    rules=self._rules,
+                    find_tenant=find_tenant,
+                    only_tenant=only_tenant,
+                    now=now,
+                )
             except InvalidError as error:
-                results[index] = _rejected(item, error)
+                results[place] = _rejected(item, error)
             else:
-                by_tenant.setdefault(read.tenant_id, []).append((index, read))
-        tenants = self._find_tenants(set(by_tenant), now=now)
-        for tenant_id in sorted(by_tenant):
-            self._book_tenant(tenants.get(tenant_id), by_tenant[tenant_id], results, now=now)
+                queues[read.tenant_id].add(place, read)
+        for tenant_id in sorted(queues):
+            self._book_queue(tenant_id, queues[tenant_id], results, now=now)
         return [result for result in results if result is not None]
 
-    def _book_tenant(
-        self,
-        tenant: Tenant | None,
-        submissions: list[tuple[int, Submission]],
-        results: list[Result | None],
-        *,
-        now: datetime,
+    def _book_queue(
+        self, tenant_id: TenantId, queue: _Queue, results: list[Result | None], *, now: datetime
     ) -> None:
-        bookings: list[_Booking] = []
-        for index, submission in submissions:
-            try:
-                event = _event(submission, tenant)
-            except InvalidError as error:
-                results[index] = _rejected(submission, error)
-            else:
-                bookings.append(_Booking(index, event, submission.cleaned.dropped))
-        if tenant is None:
-            return
-        for start in range(0, len(bookings), TRANSACTION_EVENTS):
-            chunk = bookings[start : start + TRANSACTION_EVENTS]
-            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-                statuses = book_events(session, [booking.event for booking in chunk], now=now)
-            for booking, status in zip(chunk, statuses, strict=True):
-                results[booking.place] = _answer(booking, status)
+        for start in range(0, len(queue.events), TRANSACTION_EVENTS):
+            part = slice(start, start + TRANSACTION_EVENTS)
+            events = queue.events[part]
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                statuses = book_events(session, events, now=now)
+            answers = zip(queue.places[part], events, statuses, queue.dropped[part], strict=True)
+            for place, event, status, dropped in answers:
+                results[place] = _answer(event.event_id, status, dropped)
 
-    def _find_tenants(self, ids: set[TenantId], *, now: datetime) -> dict[TenantId, Tenant]:
+    def _tenant_finder(
+        self, submitted: Sequence[object], only_tenant: TenantId | None, *, now: datetime
+    ) -> FindTenant:
+        """Return a look-up that knows all tenants of a request after one query."""
         with operator_session(self._engine) as session:
-            found = find_tenants(session, ids)
-        if self._auto_register:
-            for tenant_id in sorted(ids - found.keys()):
+            found = find_tenants(session, _named_tenants(submitted, only_tenant))
+        if not self._auto_register:
+            return found.get
+
+        def find_or_register(tenant_id: TenantId) -> Tenant:
+            if tenant_id not in found:
                 found[tenant_id] = self._register(tenant_id, now=now)
-        return found
+            return found[tenant_id]
+
+        return find_or_register
 
     def _register(self, tenant_id: TenantId, *, now: datetime) -> Tenant:
         with operator_session(self._engine, write=True) as session:
@@ -130,19 +140,14 @@ def build_intake(engine: sa.Engine, settings: Settings) -> Intake:
     return Intake(engine, rules=rules, auto_register=settings.auto_register_tenants)
 
 
-def _event(submission: Submission, tenant: Tenant | None) -> UsageEvent:
-    if tenant is None:
-        raise InvalidError(
-            "unknown_tenant",
-            "register the tenant first, with `meterline tenant add`",
-            key="tenant",
-            value=submission.tenant_id,
-        )
-    return submission.for_tenant(tenant)
+def _named_tenants(submitted: Sequence[object], only_tenant: TenantId | None) -> set[TenantId]:
+    if only_tenant is not None:
+        return {only_tenant}
+    named = (item.get("tenant") for item in submitted if isinstance(item, dict))
+    return {TenantId(name) for name in named if isinstance(name, str)}
 
 
-def _answer(booking: _Booking, status: Status) -> Result:
-    event_id = booking.event.event_id
+def _answer(event_id: str, status: Status, dropped: tuple[str, ...]) -> Result:
     if status is Status.CONFLICT:
         return Result(
             status,
@@ -151,16 +156,16 @@ def _answer(booking: _Booking, status: Status) -> Result:
             key="id",
             message="this id was booked before with another content; the first one stands",
         )
-    return Result(status, event_id, dropped=booking.dropped)
+    return Result(status, event_id, dropped=dropped)
 
 
 def _rejected(item: object, error: InvalidError) -> Result:
-    event_id = item.event_id if isinstance(item, Submission) else None
-    if isinstance(item, dict) and isinstance(item.get("id"), str) and error.code != "personal_data":
-        event_id = item["id"][:255]
+    event_id = item.get("id") if isinstance(item, dict) else None
+    if not isinstance(event_id, str) or error.code == "personal_data":
+        event_id = None
     return Result(
         Status.REJECTED,
-        event_id,
+        shorten(event_id, MAX_ID),
         code=error.code,
         key=error.key,
         value=error.value,

@@ -80,6 +80,9 @@ _E164 = re.compile(r"\+\d{7,15}")
 _PHONE_DIGITS = range(10_000_000, 10**15)
 
 
+_IMPERSONAL_KEYS = COUNT_KEYS | {"model"}
+
+
 class CleanMetadata(NamedTuple):
     """Metadata that may be stored, as canonical JSON text, and the keys that were left out."""
 
@@ -94,29 +97,42 @@ class MetadataPolicy:
     allowed: frozenset[str] = frozenset(DEFAULT_KEYS)
     hash_key: bytes | None = None
 
-    def clean(self, metadata: Mapping[str, object]) -> CleanMetadata:
+    def __post_init__(self) -> None:
+        content = sorted(key for key in self.allowed if key.lower() in CONTENT_KEYS)
+        if content:
+            raise InvalidError(
+                "metadata_has_content", "such metadata can never be kept", key=content[0]
+            )
+
+    def clean(self, metadata: Mapping[str, object], canonical: bytes) -> CleanMetadata:
         """Return what may be stored of submitted metadata.
 
+        Args:
+            metadata: as submitted.
+            canonical: the same as canonical JSON, which is stored where nothing has to go.
+
         Raises:
-            InvalidError: `metadata_too_large`, `metadata_has_content`, `metadata_not_scalar` or
+            InvalidError: `metadata_has_content`, `metadata_not_scalar` or
                 `metadata_value_too_long`.
         """
-        if not metadata:
-            return CleanMetadata(None, ())
         kept: dict[str, object] = {}
         dropped: list[str] = []
+        hidden = False
         for key, value in metadata.items():
-            _refuse_content(key, value)
+            _check_value(key, value)
             if key not in self.allowed:
+                _refuse_content(key)
                 dropped.append(shorten(key) or "")
-            elif key in COUNT_KEYS or key == "model" or not _is_personal(value):
+            elif key in _IMPERSONAL_KEYS or not _is_personal(value):
                 kept[key] = value
             elif self.hash_key is None:
-                dropped.append(shorten(key) or "")
+                dropped.append(key)
             else:
+                hidden = True
                 kept[key] = _hide(self.hash_key, str(value))
-        text = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
-        return CleanMetadata(text if kept else None, tuple(dropped))
+        if dropped or hidden:
+            canonical = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+        return CleanMetadata(canonical.decode() if kept else None, tuple(dropped))
 
 
 def check_size(submitted: bytes) -> None:
@@ -145,24 +161,30 @@ def check_identifier(text: str, *, key: str) -> None:
         )
 
 
-def _refuse_content(key: str, value: object) -> None:
-    where = f"metadata.{key}"
+def _check_value(key: str, value: object) -> None:
+    if isinstance(value, str):
+        if len(value) > MAX_VALUE_CHARS:
+            _refuse_content(key)
+            raise InvalidError(
+                "metadata_value_too_long",
+                f"metadata values have at most {MAX_VALUE_CHARS} characters",
+                key=f"metadata.{key}",
+            )
+    elif value is not None and not isinstance(value, int | float):
+        _refuse_content(key)
+        raise InvalidError(
+            "metadata_not_scalar",
+            "metadata values are text, numbers, booleans or null",
+            key=f"metadata.{key}",
+        )
+
+
+def _refuse_content(key: str) -> None:
     if key.lower() in CONTENT_KEYS:
         raise InvalidError(
             "metadata_has_content",
             "prompts, completions, bodies and subjects are not taken; leave them out",
-            key=where,
-        )
-    if isinstance(value, str):
-        if len(value) > MAX_VALUE_CHARS:
-            raise InvalidError(
-                "metadata_value_too_long",
-                f"metadata values have at most {MAX_VALUE_CHARS} characters",
-                key=where,
-            )
-    elif value is not None and not isinstance(value, int | float):
-        raise InvalidError(
-            "metadata_not_scalar", "metadata values are text, numbers, booleans or null", key=where
+            key=f"metadata.{key}",
         )
 
 

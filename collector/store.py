@@ -25,36 +25,39 @@ def book_events(
     """Book what is new of `events`; answer for each, in order.
 
     The transaction must be a writing one. It is committed by the caller; until then nothing is
-    acknowledged.
+    acknowledged. A duplicate uses up a booking number: numbers are unique and growing, not dense.
     """
-    known = _find_fingerprints(session, [event.event_id for event in events])
-    new: list[UsageEvent] = []
-    statuses: list[Status] = []
-    for event in events:
-        before = known.get(event.event_id)
-        if before is None:
-            known[event.event_id] = event.fingerprint
-            new.append(event)
-            statuses.append(Status.STORED)
-        elif before in (event.fingerprint, UNKNOWN_FINGERPRINT):
-            statuses.append(Status.DUPLICATE)
-        else:
-            statuses.append(Status.CONFLICT)
-    if new:
-        numbers = take_numbers(session.connection, len(new))
-        add_batch(session, numbers[0], event_count=len(new), booked_at=now)
-        _insert(session, new, numbers)
-    return statuses
+    numbers = take_numbers(session.connection, len(events))
+    stored = _insert(session, events, numbers)
+    if stored:
+        add_batch(session, numbers[0], event_count=stored, booked_at=now)
+    if stored == len(events):  # nearly always: nothing has to be looked up
+        return [Status.STORED] * stored
+    booked = _find_booked(session, [event.event_id for event in events])
+    return [
+        _status(event, number, *booked[event.event_id])
+        for event, number in zip(events, numbers, strict=True)
+    ]
 
 
-def _find_fingerprints(session: TenantSession, event_ids: list[str]) -> dict[str, bytes]:
-    query = sa.select(_COLUMNS.event_id, _COLUMNS.fingerprint).where(
+def _status(event: UsageEvent, number: int, booked_as: int, fingerprint: bytes) -> Status:
+    if booked_as == number:
+        return Status.STORED
+    known = fingerprint in (event.fingerprint, UNKNOWN_FINGERPRINT)
+    return Status.DUPLICATE if known else Status.CONFLICT
+
+
+def _find_booked(session: TenantSession, event_ids: list[str]) -> dict[str, tuple[int, bytes]]:
+    """Return number and fingerprint under which these ids are booked."""
+    query = sa.select(_COLUMNS.event_id, _COLUMNS.id, _COLUMNS.fingerprint).where(
         _COLUMNS.tenant_id == session.tenant_id, _COLUMNS.event_id.in_(event_ids)
     )
-    return {row.event_id: row.fingerprint for row in session.connection.execute(query)}
+    rows = session.connection.execute(query)
+    return {event_id: (number, fingerprint) for event_id, number, fingerprint in rows}
 
 
-def _insert(session: TenantSession, events: Sequence[UsageEvent], numbers: range) -> None:
+def _insert(session: TenantSession, events: Sequence[UsageEvent], numbers: range) -> int:
+    """Insert those events whose id is not booked yet; return how many that are."""
     batch_id = numbers[0]
     tenant_id = session.tenant_id
     rows: list[tuple[Any, ...]] = [
@@ -81,9 +84,10 @@ def _insert(session: TenantSession, events: Sequence[UsageEvent], numbers: range
         for number, event in zip(numbers, events, strict=True)
     ]
     # Rows go to the driver as tuples: per-row parameter handling costs as much as the insert.
-    session.connection.exec_driver_sql(_insert_statement(session.connection.dialect), rows)
+    statement = _insert_statement(session.connection.dialect)
+    return session.connection.exec_driver_sql(statement, rows).rowcount
 
 
 @cache
 def _insert_statement(dialect: sa.Dialect) -> str:
-    return str(sa.insert(usage_metrics).compile(dialect=dialect))
+    return f"{sa.insert(usage_metrics).compile(dialect=dialect)} ON CONFLICT DO NOTHING"

@@ -47,11 +47,18 @@ class Tenant:
 
     def period_at(self, instant: datetime) -> TenantPeriod:
         """Return the period in force at `instant`; the first one also covers all before it."""
-        return self.periods[max(bisect_right(self._starts, instant) - 1, 0)]
+        return self.periods[self._place(instant)]
+
+    @cached_property
+    def _zones(self) -> list[ZoneInfo]:
+        return [ZoneInfo(period.timezone) for period in self.periods]
 
     def zone_at(self, instant: datetime) -> ZoneInfo:
         """Return the time zone in force at `instant`."""
-        return ZoneInfo(self.period_at(instant).timezone)
+        return self._zones[self._place(instant)]
+
+    def _place(self, instant: datetime) -> int:
+        return max(bisect_right(self._starts, instant) - 1, 0)
 
     @property
     def current(self) -> TenantPeriod:

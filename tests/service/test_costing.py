@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -281,16 +282,44 @@ def test_rebuild_never_reprices(engine: sa.Engine, intake: Intake, costing: Cost
     assert (0, before) == (Costing(engine, dear).rebuild(now=NOW), rows(engine))
 
 
-def test_the_hot_queries_use_an_index(engine: sa.Engine) -> None:
-    queries = [
-        "SELECT sum(quantity) FROM usage_metrics WHERE tenant_id = 'a' AND batch_id IN (1, 2)",
-        "SELECT fingerprint FROM usage_metrics WHERE tenant_id = 'a' AND event_id IN ('1')",
-        "SELECT * FROM usage_rollups_daily WHERE tenant_id = 'a' AND date IN ('2026-01-01')",
-        "SELECT sum(count) FROM usage_rollups_daily WHERE tenant_id = 'a' AND date > '2026-01-01'",
-    ]
+def plans_of(engine: sa.Engine, run: Callable[[], object]) -> dict[str, str]:
+    """Return how SQLite looks up each statement on usage that `run` sends, by its text."""
+    sent: dict[str, Any] = {}
+
+    def note(*arguments: Any) -> None:
+        _, _, statement, parameters, _, many = arguments
+        if " usage_" in statement and not statement.startswith("INSERT"):
+            sent[statement] = parameters[0] if many else parameters
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    run()
+    sa.event.remove(engine, "before_cursor_execute", note)
     with operator_session(engine) as session:
-        plans = [
-            session.connection.execute(sa.text(f"EXPLAIN QUERY PLAN {query}")).all()
-            for query in queries
-        ]
-    assert [True] * len(queries) == ["SEARCH" in str(plan) for plan in plans]
+        explain = session.connection.exec_driver_sql
+        return {
+            statement: str(explain(f"EXPLAIN QUERY PLAN {statement}", parameters).all())
+            for statement, parameters in sent.items()
+        }
+
+
+def test_summing_a_batch_reads_its_own_events_alone(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    book(intake, sms("a"), sms("b"))
+    plans = plans_of(engine, lambda: costing.run(now=NOW))
+    (plan,) = (plan for sql, plan in plans.items() if "sum(usage_metrics" in sql)
+    assert "ix_usage_metrics_tenant_id_batch_id" in plan
+
+
+def test_no_booking_or_costing_scans_a_table_of_usage(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    def run() -> None:
+        for event_id in "ab":
+            intake.book([sms(event_id), sms("again")], only_tenant=None, now=NOW)
+            costing.run(now=NOW)
+
+    plans = plans_of(engine, run)
+    # Which tenants have something pending is asked over all batches: as many as wait, not as were.
+    scans = [sql for sql, plan in plans.items() if "SCAN" in plan and "usage_batches" not in sql]
+    assert (True, []) == (len(plans) > 4, scans)

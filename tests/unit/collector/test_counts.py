@@ -91,8 +91,13 @@ def test_the_quantity_of_ai_usage_is_its_total() -> None:
     assert count("ai", total_tokens=100) == count("ai", 100)
 
 
-def test_audio_billed_by_duration_is_counted_in_milliseconds() -> None:
-    assert Counted(Measures(quantity=0, audio_ms=90_500)) == count("ai", audio_seconds=90.5)
+@pytest.mark.parametrize(
+    ("seconds", "ms"), [(90.5, 90_500), (2.003, 2_003), (0.0001, 1), (60, 60_000)]
+)
+def test_audio_billed_by_duration_is_counted_in_started_milliseconds(
+    seconds: float, ms: int
+) -> None:
+    assert Counted(Measures(quantity=0, audio_ms=ms)) == count("ai", audio_seconds=seconds)
 
 
 @pytest.mark.parametrize(
