@@ -47,7 +47,7 @@ _BODY: dict[str, Any] = {
         "415": {"description": "Not a type that is read here", **_PROBLEM},
         "503": {"description": "The ledger does not answer; send again", **_PROBLEM},
     },
-    openapi_extensions={"requestBody": _BODY},
+    request_body=_BODY,
 )
 @require_scope(Scope.INGEST)
 def book_events() -> Response:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -12,8 +13,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from ledger.errors import ConflictError, InvalidError, MissingError
-from ledger.models import metadata
+from ledger.models import VERSION_TABLE, metadata
 from ledger.session import operator_session
+
+SP3_REVISION = "0001"
 
 
 def head_revision() -> str:
@@ -27,7 +30,7 @@ def head_revision() -> str:
 def current_revision(engine: sa.Engine) -> str | None:
     """Return the revision of the ledger, None for an empty database."""
     with operator_session(engine) as session:
-        return MigrationContext.configure(session.connection).get_current_revision()
+        return _context(session.connection).get_current_revision()
 
 
 def require_current(engine: sa.Engine) -> None:
@@ -48,13 +51,16 @@ def require_current(engine: sa.Engine) -> None:
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the schema up to a revision; all or nothing.
+    """Bring the schema up to a revision; all or nothing. SP-3's own tables are revision 0001.
 
     Raises:
         ConflictError: `schema_newer`.
     """
-    _require_known(current_revision(engine))
+    current = current_revision(engine)
+    _require_known(current)
     with _migrating(engine) as config:
+        if current is None and _is_sp3(config.attributes["connection"]):
+            command.stamp(config, SP3_REVISION)
         command.upgrade(config, revision)
 
 
@@ -83,8 +89,8 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
 def find_drift(engine: sa.Engine) -> list[str]:
     """Return where the schema differs from the models."""
     with operator_session(engine) as session:
-        context = MigrationContext.configure(session.connection, opts={"compare_type": True})
-        return [str(difference) for difference in compare_metadata(context, metadata)]
+        differences = compare_metadata(_context(session.connection), metadata)
+        return [str(difference) for difference in differences]
 
 
 def _config() -> Config:
@@ -115,3 +121,22 @@ def _revisions() -> list[str]:
     """Return all revisions, oldest first."""
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()
     return [script.revision for script in scripts][::-1]
+
+
+def _context(connection: sa.Connection) -> MigrationContext:
+    opts = {
+        "compare_type": True,
+        "version_table": VERSION_TABLE,
+        "include_object": _is_ours,
+    }
+    return MigrationContext.configure(connection, opts=opts)
+
+
+def _is_ours(*seen: Any) -> bool:
+    """Whether drift of this matters: the host may keep tables of its own beside ours."""
+    _item, _name, kind, reflected, model = seen
+    return not (kind == "table" and reflected and model is None)
+
+
+def _is_sp3(connection: sa.Connection) -> bool:
+    return {"usage_metrics", "usage_rollups_daily"} <= set(sa.inspect(connection).get_table_names())

@@ -10,6 +10,7 @@ import click
 from tabulate import tabulate
 
 from cli.wiring import Wiring, open_ledger
+from costing.job import Failure, Outcome
 from costing.verify import Report, verify
 from ledger.errors import UnavailableError
 from ledger.money import Nanos, format_usd
@@ -28,7 +29,11 @@ def work(*, once: bool, parent: int | None) -> None:
     wiring = open_ledger()
     costing = wiring.costing
     if once:
-        click.echo(f"batches costed: {costing.run(now=wiring.clock())}")
+        outcome = costing.run(now=wiring.clock())
+        click.echo(f"batches costed: {outcome.batches}")
+        _tell_failures(outcome)
+        if outcome.failures:
+            sys.exit(1)
         return
     stop = threading.Event()
 
@@ -37,12 +42,21 @@ def work(*, once: bool, parent: int | None) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    told: tuple[Failure, ...] = ()
     while not stop.is_set() and parent in (None, os.getppid()):
         try:
-            costing.run(now=wiring.clock())
+            outcome = costing.run(now=wiring.clock())
+            if outcome.failures != told:
+                _tell_failures(outcome)
+                told = outcome.failures
         except UnavailableError as error:
             click.echo(f"waiting: {error.message}", err=True)
         stop.wait(_IDLE_SECONDS)
+
+
+def _tell_failures(outcome: Outcome) -> None:
+    for failure in outcome.failures:
+        click.echo(f"tenant {failure.tenant_id} is not costed: {failure.reason}", err=True)
 
 
 @click.group()

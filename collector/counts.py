@@ -14,7 +14,10 @@ from ledger.errors import InvalidError
 from ledger.measures import Measures
 
 MAX_COUNT = 10**9
-"""Largest count of one event: a sum of 9 billion such events still fits the column."""
+"""Largest count of one AI event: a sum of 9 billion such events still fits the column."""
+
+MAX_QUANTITY = 10**6
+"""Largest quantity of one event on another channel: far beyond any message, call or mailing."""
 
 DERIVED_OUTPUT_SHARE = 4
 """Where only a total of tokens is known, one token in four counts as output: the 3:1 mix that
@@ -37,6 +40,7 @@ _OUTPUT_DETAILS = {
     "image_output_tokens": "image_out_tokens",
 }
 
+_SIDES = frozenset({"input_tokens", "output_tokens"})
 _TOTALS = frozenset({"input_tokens", "output_tokens", "total_tokens", "reasoning_tokens"})
 
 TOKEN_KEYS = frozenset(_TOTALS | _ALIASES.keys() | _INPUT_DETAILS.keys() | _OUTPUT_DETAILS.keys())
@@ -68,8 +72,22 @@ def count_usage(channel: str, quantity: object, metadata: Mapping[str, object]) 
     """
     if channel == "ai":
         return _count_ai(quantity, metadata)
-    if channel == "voice":
-        return _count_voice(quantity, metadata)
+    counted = (
+        _count_voice(quantity, metadata)
+        if channel == "voice"
+        else _count_items(channel, quantity, metadata)
+    )
+    if counted.measures.quantity > MAX_QUANTITY:
+        raise InvalidError(
+            "invalid_quantity",
+            f"quantity must be from 0 to {MAX_QUANTITY}",
+            key="quantity",
+            value=counted.measures.quantity,
+        )
+    return counted
+
+
+def _count_items(channel: str, quantity: object, metadata: Mapping[str, object]) -> Counted:
     given = _whole(quantity, key="quantity", code="invalid_quantity")
     if channel == "sms":
         segments = _whole(metadata.get("num_segments"), key="metadata.num_segments")
@@ -91,7 +109,7 @@ def _count_ai(quantity: object, metadata: Mapping[str, object]) -> Counted:
     given = _whole(quantity, key="quantity", code="invalid_quantity")
     total = _agree("quantity", given, "metadata.total_tokens", counts.get("total_tokens"))
     audio_ms = _audio_ms(metadata)
-    if not counts and total is None and audio_ms is None:
+    if not counts.keys() & _SIDES and total is None and audio_ms is None:
         raise InvalidError(
             "missing_count",
             "AI usage needs metadata.input_tokens and output_tokens, total_tokens, audio_seconds,"
@@ -192,3 +210,12 @@ def _number(value: object, *, key: str, code: str = "invalid_count") -> int | fl
     if not 0 <= value <= MAX_COUNT:
         raise InvalidError(code, f"{key} must be from 0 to {MAX_COUNT}", key=key, value=value)
     return value
+
+
+def check_count(key: str, value: object) -> None:
+    """Check the value of a count key, also on a channel that does not use it.
+
+    Raises:
+        InvalidError: `invalid_count`.
+    """
+    _number(value, key=f"metadata.{key}")

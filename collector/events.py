@@ -9,6 +9,7 @@ import orjson
 
 from collector.counts import MAX_COUNT, count_usage
 from collector.metadata import MetadataPolicy, check_identifier, check_size
+from collector.personal import is_personal
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS, UsageEvent, is_slug, parse_slug
 from ledger.tenant import Tenant, TenantId, parse_label, parse_tenant_id
@@ -66,11 +67,7 @@ def read_event(
     Raises:
         InvalidError: with the field at fault.
     """
-    if not isinstance(submitted, dict):
-        raise InvalidError("not_an_object", "an event is a JSON object")
-    if not submitted.keys() <= FIELDS:
-        raise _unknown_field(submitted)
-    get = submitted.get
+    get = _fields(submitted).get
     metadata = _metadata(get("metadata"))
     time = _time(get("time"), now=now, max_future=rules.max_future)
     quantity = get("quantity")
@@ -79,39 +76,37 @@ def read_event(
     channel = _choice(get("channel"), _CHANNELS, "channel")
     direction = _choice(get("direction"), DIRECTIONS, "direction")
     event_id = _event_id(get("id"))
-    canonical = _canonical(metadata)
-    fingerprint = _fingerprint((channel, direction, source, feature), time, quantity, canonical)
-    cleaned = rules.policy.clean(metadata, canonical)
+    cleaned = rules.policy.clean(metadata, _canonical(metadata))
+    labels = (channel, direction, source, feature)
     counted = count_usage(channel, quantity, metadata)
-    model = metadata.get("model")
-    if model is not None:
-        model = parse_label(model, key="metadata.model")
-    price_class = _price_class(metadata)
-    provisional = _flag(metadata, "provisional")
     tenant = _tenant(get("tenant"), only_tenant, find_tenant)
     event = UsageEvent(
         event_id=event_id,
-        fingerprint=fingerprint,
+        fingerprint=_fingerprint(labels, time, quantity, cleaned.traceless),
         time=time,
         date=time.astimezone(tenant.zone_at(time)).date(),
         channel=channel,
         direction=direction,
         source=source,
         feature=feature,
-        model=model,
-        price_class=price_class,
+        model=_model(metadata),
+        price_class=_price_class(metadata),
         measures=counted.measures,
         derived=counted.derived,
-        provisional=provisional,
+        provisional=_flag(metadata, "provisional"),
         metadata=cleaned.stored,
     )
     return Read(tenant.tenant_id, event, cleaned.dropped)
 
 
-def _unknown_field(submitted: Mapping[object, object]) -> InvalidError:
+def _fields(submitted: object) -> dict[str, object]:
+    if not isinstance(submitted, dict):
+        raise InvalidError("not_an_object", "an event is a JSON object")
+    if submitted.keys() <= FIELDS:
+        return submitted
     unknown = min(str(key) for key in submitted.keys() - FIELDS)
     known = ", ".join(sorted(FIELDS))
-    return InvalidError(
+    raise InvalidError(
         "unknown_field", f"events have no such field; they have {known}", key=unknown
     )
 
@@ -131,7 +126,10 @@ def _canonical(metadata: Mapping[str, object]) -> bytes:
 def _fingerprint(
     labels: tuple[str | None, ...], time: datetime, quantity: object, metadata: bytes
 ) -> bytes:
-    """Condense what was submitted. Independent of how counts are normalised or values hidden."""
+    """Condense what was submitted, personal values blanked.
+
+    Independent of how counts are normalised and of the key that hides values.
+    """
     if isinstance(quantity, float) and abs(quantity) <= MAX_COUNT and quantity.is_integer():
         quantity = int(quantity)
     try:
@@ -186,9 +184,10 @@ def _choice(value: object, choices: tuple[str, ...], key: str) -> str:
 def _optional_slug(value: object, key: str) -> str | None:
     if value is None:
         return None
-    if isinstance(value, str) and is_slug(value):
-        return value
-    return parse_slug(value, key=key)
+    slug = value if isinstance(value, str) and is_slug(value) else parse_slug(value, key=key)
+    if slug[0].isdigit() and is_personal(slug):
+        raise InvalidError("personal_data", f"{key} looks like a phone number", key=key)
+    return slug
 
 
 def parse_time(value: object) -> datetime | None:
@@ -240,6 +239,11 @@ def _flag(metadata: Mapping[str, object], key: str) -> bool:
     raise InvalidError(
         "invalid_flag", f"metadata.{key} is true or false", key=f"metadata.{key}", value=value
     )
+
+
+def _model(metadata: Mapping[str, object]) -> str | None:
+    model = metadata.get("model")
+    return None if model is None else parse_label(model, key="metadata.model")
 
 
 def _price_class(metadata: Mapping[str, object]) -> str:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from collector.events import MAX_ID, FindTenant, Read, Rules, read_event
 from collector.metadata import DEFAULT_KEYS, MetadataPolicy
+from collector.personal import PERSONAL, is_personal, is_personal_identifier
 from collector.store import book_events
 from ledger.errors import ConflictError, InvalidError, shorten
 from ledger.event import Status, UsageEvent
@@ -156,18 +157,23 @@ def _answer(event_id: str, status: Status, dropped: tuple[str, ...]) -> Result:
             key="id",
             message="this id was booked before with another content; the first one stands",
         )
-    return Result(status, event_id, dropped=dropped)
+    return Result(status, event_id, dropped=tuple(_redact(shorten(k)) or "" for k in dropped))
 
 
 def _rejected(item: object, error: InvalidError) -> Result:
     event_id = item.get("id") if isinstance(item, dict) else None
-    if not isinstance(event_id, str) or error.code == "personal_data":
+    if not isinstance(event_id, str) or is_personal_identifier(event_id):
         event_id = None
     return Result(
         Status.REJECTED,
         shorten(event_id, MAX_ID),
         code=error.code,
-        key=error.key,
-        value=error.value,
+        key=_redact(error.key),
+        value=_redact(error.value),
         message=error.message,
     )
+
+
+def _redact(text: str | None) -> str | None:
+    """Return what may be echoed: answers end up in logs, where nothing personal belongs."""
+    return PERSONAL if text is not None and is_personal(text) else text

@@ -6,17 +6,15 @@ Values that look like a phone number or an e-mail address are replaced by a keye
 can still be counted and compared.
 """
 
-import hashlib
-import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import orjson
 
-from collector.counts import COUNT_KEYS
-from ledger.errors import InvalidError, shorten
+from collector.counts import COUNT_KEYS, check_count
+from collector.personal import PERSONAL, hide, is_personal, is_personal_identifier
+from ledger.errors import InvalidError
 
 MAX_METADATA_BYTES = 4096
 MAX_VALUE_CHARS = 128
@@ -73,21 +71,25 @@ CONTENT_KEYS = frozenset(
 )
 """Keys under which hosts send what people wrote or read; compared in lower case."""
 
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_PHONE = re.compile(r"(?<![\w-])\+?\(?\d(?:[ ().\-/]{0,2}\d){6,14}(?!\w)")
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_E164 = re.compile(r"\+\d{7,15}")
-_PHONE_DIGITS = range(10_000_000, 10**15)
 
-
-_IMPERSONAL_KEYS = COUNT_KEYS | {"model"}
+_ALWAYS_PERSONAL = frozenset({"phoneNumber", "phone_number"})
+_NEVER_PERSONAL = frozenset({"model", "service_tier"})
+"""Stored in columns of their own, where a hash would mean nothing."""
 
 
 class CleanMetadata(NamedTuple):
-    """Metadata that may be stored, as canonical JSON text, and the keys that were left out."""
+    """What is left of submitted metadata.
+
+    Attributes:
+        stored: what may be stored, as canonical JSON text, or None.
+        dropped: the keys that were left out.
+        traceless: canonical JSON of all that was submitted, personal values blanked: what a
+            fingerprint may be made of without giving them away to somebody who tries them all.
+    """
 
     stored: str | None
     dropped: tuple[str, ...]
+    traceless: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,27 +114,40 @@ class MetadataPolicy:
             canonical: the same as canonical JSON, which is stored where nothing has to go.
 
         Raises:
-            InvalidError: `metadata_has_content`, `metadata_not_scalar` or
-                `metadata_value_too_long`.
+            InvalidError: `metadata_has_content`, `metadata_not_scalar`, `metadata_value_too_long`,
+                `invalid_count` or `personal_data`.
         """
         kept: dict[str, object] = {}
         dropped: list[str] = []
-        hidden = False
+        hidden: list[str] = []
         for key, value in metadata.items():
             _check_value(key, value)
+            personal = key in _ALWAYS_PERSONAL or (key not in COUNT_KEYS and is_personal(value))
+            if personal:
+                hidden.append(key)
             if key not in self.allowed:
                 _refuse_content(key)
-                dropped.append(shorten(key) or "")
-            elif key in _IMPERSONAL_KEYS or not _is_personal(value):
+                dropped.append(key)
+            elif not personal:
                 kept[key] = value
+            elif key in _NEVER_PERSONAL:
+                raise InvalidError(
+                    "personal_data", "an e-mail address or a phone number", key=f"metadata.{key}"
+                )
             elif self.hash_key is None:
                 dropped.append(key)
             else:
-                hidden = True
-                kept[key] = _hide(self.hash_key, str(value))
+                kept[key] = hide(self.hash_key, value)
+        stored = traceless = canonical
+        if hidden:
+            traceless = _dump({**metadata, **dict.fromkeys(hidden, PERSONAL)})
         if dropped or hidden:
-            canonical = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
-        return CleanMetadata(canonical.decode() if kept else None, tuple(dropped))
+            stored = _dump(kept)
+        return CleanMetadata(stored.decode() if kept else None, tuple(dropped), traceless)
+
+
+def _dump(values: Mapping[str, object]) -> bytes:
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
 
 
 def check_size(submitted: bytes) -> None:
@@ -155,14 +170,17 @@ def check_identifier(text: str, *, key: str) -> None:
     Raises:
         InvalidError: `personal_data`; the value is not repeated.
     """
-    if ("@" in text and _EMAIL.search(text)) or ("+" in text and _E164.search(text)):
+    if is_personal_identifier(text):
         raise InvalidError(
             "personal_data", f"{key} holds an e-mail address or a phone number", key=key
         )
 
 
 def _check_value(key: str, value: object) -> None:
-    if isinstance(value, str):
+    if key in COUNT_KEYS:
+        if type(value) is not int or value < 0:
+            check_count(key, value)
+    elif isinstance(value, str):
         if len(value) > MAX_VALUE_CHARS:
             _refuse_content(key)
             raise InvalidError(
@@ -186,16 +204,3 @@ def _refuse_content(key: str) -> None:
             "prompts, completions, bodies and subjects are not taken; leave them out",
             key=f"metadata.{key}",
         )
-
-
-def _is_personal(value: object) -> bool:
-    if isinstance(value, str):
-        if "@" in value and _EMAIL.search(value):
-            return True
-        found = _PHONE.search(value)
-        return found is not None and _ISO_DATE.fullmatch(found.group()) is None
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) in _PHONE_DIGITS
-
-
-def _hide(key: bytes, value: str) -> str:
-    return "hmac:" + hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]

@@ -7,7 +7,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from costing.prices import PriceBook, restore_price_book
-from ledger.errors import MissingError
+from ledger.errors import InvalidError, MissingError
 from ledger.models import price_books
 from ledger.session import OperatorSession, TenantSession
 
@@ -79,4 +79,9 @@ def read_books(session: OperatorSession | TenantSession, current: PriceBook) -> 
 
 @cache
 def _restored(document: str) -> PriceBook:
-    return restore_price_book(document)
+    try:
+        return restore_price_book(document)
+    except (InvalidError, ValueError) as error:
+        raise MissingError(
+            "edited_price_book", f"a price book in the ledger was edited and is none now: {error}"
+        ) from error

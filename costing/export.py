@@ -8,7 +8,7 @@ from datetime import date
 import sqlalchemy as sa
 
 from ledger.models import usage_rollups_daily
-from ledger.money import Nanos, format_usd
+from ledger.money import NANOS_PER_USD, Nanos, format_usd
 from ledger.period import DateRange
 from ledger.session import TenantSession
 
@@ -47,7 +47,10 @@ def read_export(session: TenantSession, dates: DateRange | None = None) -> Itera
     source, feature = (sa.func.coalesce(c, "") for c in (_ROLLUP.source, _ROLLUP.feature))
     unpriced = _ROLLUP.estimated_cost.is_(None)
     group = (_ROLLUP.date, _ROLLUP.channel, _ROLLUP.direction, source, feature, unpriced)
-    count, cost = sa.func.sum(_ROLLUP["count"]), sa.func.sum(_ROLLUP.estimated_cost)
+    count = sa.func.sum(_ROLLUP["count"])
+    # Dollars and the rest are summed apart: nano-dollars could come to more than a column holds.
+    dollars = sa.func.sum(_ROLLUP.estimated_cost // NANOS_PER_USD)
+    rest = sa.func.sum(_ROLLUP.estimated_cost % NANOS_PER_USD)
     query = (
         sa.select(
             _ROLLUP.date,
@@ -56,16 +59,18 @@ def read_export(session: TenantSession, dates: DateRange | None = None) -> Itera
             sa.func.nullif(source, ""),
             sa.func.nullif(feature, ""),
             count,
-            cost,
+            dollars,
+            rest,
         )
         .where(_ROLLUP.tenant_id == session.tenant_id)
         .group_by(*group)
-        .having(sa.or_(count != 0, sa.func.coalesce(cost, 0) != 0))
+        .having(sa.or_(count != 0, dollars != 0, rest != 0))
         .order_by(*group)
     )
     if dates is not None:
         query = query.where(_ROLLUP.date >= dates.start, _ROLLUP.date < dates.end)
-    for line in session.connection.execute(query):
+    for *line, whole, part in session.connection.execute(query):
+        line.append(None if whole is None else Nanos(whole * NANOS_PER_USD + part))
         yield ExportLine(*line)
 
 

@@ -6,6 +6,7 @@ finished in one transaction, so a killed worker leaves the batch as it found it.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from costing.recompute import Change, recompute
 from costing.rollup import Rater
 from costing.store import Cause, append_journal, lock_costing, sum_batches
 from ledger.batches import claim_batches, finish_batches, list_pending_tenants
+from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
 from ledger.period import closes_at
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
@@ -26,6 +28,20 @@ CLAIM_EVENTS = 20_000
 """Most events costed in one transaction, unless a single batch is larger."""
 
 
+class Failure(NamedTuple):
+    """A tenant whose usage could not be costed; it stays pending."""
+
+    tenant_id: TenantId
+    reason: str
+
+
+class Outcome(NamedTuple):
+    """What a costing run did."""
+
+    batches: int
+    failures: tuple[Failure, ...] = ()
+
+
 class Costing:
     """Costs what was booked, and recomputes rollups on demand."""
 
@@ -33,19 +49,28 @@ class Costing:
         self._engine = engine
         self._book = book
 
-    def run(self, *, now: datetime) -> int:
-        """Cost everything that is pending; return the number of batches done."""
+    def run(self, *, now: datetime) -> Outcome:
+        """Cost everything that is pending. What goes wrong with one tenant stays with it.
+
+        Raises:
+            UnavailableError: the ledger did not answer.
+        """
         with operator_session(self._engine) as session:
             pending = list_pending_tenants(session)
-        if not pending:
-            return 0
-        self._register(now=now)
+        if pending:
+            self._register(now=now)
         done = 0
+        failures: list[Failure] = []
         for tenant_id in pending:
-            tenant = self._tenant(tenant_id)
-            while batches := self._run_tenant(tenant, now=now):
-                done += batches
-        return done
+            try:
+                tenant = self._tenant(tenant_id)
+                while batches := self._run_tenant(tenant, now=now):
+                    done += batches
+            except UnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
+                failures.append(Failure(tenant_id, f"{type(error).__name__}: {error}"))
+        return Outcome(done, tuple(failures))
 
     def rebuild(self, tenant_id: TenantId | None = None, *, now: datetime) -> int:
         """Recompute rollups from raw usage, of one tenant or of all; return the rows mended.

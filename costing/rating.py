@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from costing.prices import FLAT_SOURCE, PriceBook
 from ledger.measures import Measures
-from ledger.money import Nanos, round_to_nanos
+from ledger.money import MAX_NANOS, Nanos, round_to_nanos
 from ledger.rollups import RollupKey, State
 from ledger.units import load_catalogue
 
@@ -41,7 +41,8 @@ def exact_cost(book: PriceBook, key: RollupKey, measures: Measures) -> Fraction 
 def rate_usage(book: PriceBook, key: RollupKey, measures: Measures) -> Rated:
     """Rate a row's sums. Unknown is never zero: what has no price is unpriced."""
     exact = exact_cost(book, key, measures)
-    if exact is None:
+    if exact is None or round_to_nanos(exact) > MAX_NANOS:
+        # A cost that no column holds is unknown, too: it must not stop the costing of the rest.
         return UNPRICED
     used = any(getattr(measures, unit.column) for unit in load_catalogue().units_of(key.channel))
     state = State.FREE if used and not exact else State.ESTIMATED

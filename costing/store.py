@@ -1,9 +1,10 @@
 """Sums of raw usage, and what costing writes beside the rollups: journal and freshness."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -11,10 +12,12 @@ from ledger.batches import OPENING_BATCH
 from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.models import (
     costing_state,
+    tenants,
     usage_batches,
     usage_checkpoints,
     usage_journal,
     usage_metrics,
+    usage_rollups_daily,
 )
 from ledger.money import Nanos
 from ledger.rollups import RollupKey, RollupRow, Tally
@@ -105,17 +108,49 @@ def append_journal(
             "date": after.key.date,
             "rollup_id": after.key.rollup_id,
             "cause": str(cause),
-            "before": _figures(before),
-            "after": _figures(after),
+            "before": {} if before is None else row_figures(before),
+            "after": row_figures(after),
         }
         for number, (before, after) in zip(numbers, changes, strict=True)
     ]
     session.connection.execute(sa.insert(usage_journal), entries)
 
 
-def _figures(row: RollupRow | None) -> dict[str, Any]:
-    if row is None:
-        return {}
+class JournalEntry(NamedTuple):
+    """What a row of a closed day was and became; `before` is empty where there was none."""
+
+    date: date
+    rollup_id: UUID
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def read_journal(
+    session: TenantSession | OperatorSession, tenant_id: TenantId
+) -> list[JournalEntry]:
+    """Return the journal of a tenant, oldest first."""
+    columns = usage_journal.c
+    query = (
+        sa.select(columns.date, columns.rollup_id, columns.before, columns.after)
+        .where(columns.tenant_id == tenant_id)
+        .order_by(columns.entry_id)
+    )
+    return [JournalEntry(*row) for row in session.connection.execute(query)]
+
+
+def find_unregistered(session: OperatorSession) -> set[TenantId]:
+    """Return the tenants that have usage and are not registered."""
+    tables = (usage_metrics, usage_rollups_daily, usage_checkpoints, usage_journal, usage_batches)
+    known = sa.select(tenants.c.tenant_id)
+    found: set[TenantId] = set()
+    for table in tables:
+        query = sa.select(table.c.tenant_id).distinct().where(table.c.tenant_id.not_in(known))
+        found.update(session.connection.execute(query).scalars())
+    return found
+
+
+def row_figures(row: RollupRow) -> dict[str, Any]:
+    """Return what the journal keeps of a row."""
     return {
         "count": row.tally.events,
         **row.tally.measures._asdict(),

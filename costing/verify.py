@@ -1,8 +1,11 @@
 """Proves that ledger, rollups and CSV say the same, from one snapshot, or names the difference."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -11,8 +14,9 @@ from costing.export import read_export, write_csv
 from costing.prices import PriceBook
 from costing.recompute import Change, recompute
 from costing.rollup import Rater
+from costing.store import find_unregistered, read_journal, row_figures
 from ledger.batches import Backlog, measure_backlog
-from ledger.errors import MissingError
+from ledger.errors import MeterlineError
 from ledger.models import usage_batches, usage_metrics
 from ledger.money import Nanos, parse_usd
 from ledger.rollups import RollupRow
@@ -60,6 +64,10 @@ def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None
     differences: list[Difference] = []
     with operator_session(engine) as session:
         books = read_books(session, book)
+        differences += [
+            _damage(unknown, "there is usage of this tenant, and the tenant is not registered")
+            for unknown in sorted(find_unregistered(session))
+        ]
         for tenant in list_tenants(session):
             if tenant_id not in (None, tenant.tenant_id):
                 continue
@@ -76,16 +84,14 @@ def _verify_tenant(
 ) -> TenantTotals | Difference:
     try:
         recomputed = recompute(session, Rater(books=books, tenant=tenant))
-    except MissingError as error:
-        return Difference(
-            tenant_id=tenant.tenant_id,
-            where="a rollup row's price_version",
-            expected="a price book that the ledger keeps",
-            found=str(error.value),
-        )
+    except MeterlineError as error:
+        return _damage(tenant.tenant_id, error.message)
     for change in recomputed.changes:
         return _difference(tenant.tenant_id, change)
-    for difference in _pending_differences(session, tenant.tenant_id):
+    for difference in (
+        *_pending_differences(session, tenant.tenant_id),
+        *_journal_differences(session, tenant.tenant_id, recomputed.rows.values()),
+    ):
         return difference
     rows = recomputed.rows.values()
     totals = TenantTotals(
@@ -96,6 +102,37 @@ def _verify_tenant(
         pending=measure_backlog(session, tenant.tenant_id),
     )
     return _csv_difference(session, totals) or totals
+
+
+def _damage(tenant_id: TenantId, what: str) -> Difference:
+    return Difference(tenant_id=tenant_id, where=what, expected="a sound ledger", found="this")
+
+
+def _journal_differences(
+    session: OperatorSession, tenant_id: TenantId, rows: Iterable[RollupRow]
+) -> Iterator[Difference]:
+    """Follow the journal: each entry begins where the one before ended, the last at its row."""
+    ends: dict[tuple[date, UUID], dict[str, Any]] = {}
+    for entry in read_journal(session, tenant_id):
+        key = (entry.date, entry.rollup_id)
+        if key in ends and ends[key] != entry.before:
+            yield _journal_difference(tenant_id, key, entry.before, ends[key])
+        ends[key] = entry.after
+    figures = {(row.key.date, row.key.rollup_id): row_figures(row) for row in rows}
+    for key, after in ends.items():
+        if figures.get(key) != after:
+            yield _journal_difference(tenant_id, key, after, figures.get(key, {}))
+
+
+def _journal_difference(
+    tenant_id: TenantId, key: tuple[date, UUID], said: dict[str, Any], is_now: dict[str, Any]
+) -> Difference:
+    return Difference(
+        tenant_id=tenant_id,
+        where=f"journal of rollup {key[1]} on {key[0]}",
+        expected=str(said),
+        found=str(is_now),
+    )
 
 
 def _difference(tenant_id: TenantId, change: Change) -> Difference:

@@ -12,6 +12,9 @@ metadata = sa.MetaData(
     }
 )
 
+VERSION_TABLE = "meterline_version"
+"""Where Alembic keeps the revision; the host may have a version table of its own."""
+
 tenants = sa.Table(
     "tenants",
     metadata,

@@ -11,7 +11,10 @@ Nanos = NewType("Nanos", int)
 
 NANOS_PER_USD = 1_000_000_000
 
-_AMOUNT = re.compile(r"-?\d{1,10}(\.\d{1,9})?", re.ASCII)
+MAX_NANOS = 2**63 - 1
+"""What a column holds: 9.2 billion USD. Sums beyond it are made in Python, which has no limit."""
+
+_AMOUNT = re.compile(r"-?\d{1,30}(\.\d{1,9})?", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,15})?", re.ASCII)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 import orjson
 import sqlalchemy as sa
 
+from ledger.errors import ConflictError
 from ledger.measures import MEASURE_COLUMNS, NOTHING, Measures
 from ledger.models import usage_rollups_daily
 from ledger.money import Nanos
@@ -33,6 +34,9 @@ class State(StrEnum):
     SETTLED = "settled"
     UNPRICED = "unpriced"
     FREE = "free"
+
+
+_STATES = frozenset(str(state) for state in State)
 
 
 class RollupKey(NamedTuple):
@@ -153,8 +157,15 @@ def _values(session: TenantSession, row: RollupRow) -> dict[str, Any]:
 
 
 def _row(values: sa.RowMapping) -> RollupRow:
+    key = RollupKey(*(values[name] for name in RollupKey._fields))
+    if values["rollup_id"] != key.rollup_id or values["state"] not in _STATES:
+        raise ConflictError(
+            "damaged_rollup",
+            f"the rollup row {values['rollup_id']} of {values['tenant_id']} on {key.date} was"
+            " changed by hand: its id or state is none that the ledger gives",
+        )
     return RollupRow(
-        key=RollupKey(*(values[name] for name in RollupKey._fields)),
+        key=key,
         tally=Tally(
             values["count"],
             Measures(*(values[name] for name in MEASURE_COLUMNS)),

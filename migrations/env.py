@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from ledger.models import metadata
+from ledger.models import VERSION_TABLE, metadata
 
 connection = context.config.attributes["connection"]
 
@@ -12,6 +12,7 @@ context.configure(
     # SQLite's DDL is transactional once BEGIN is ours: an interrupted upgrade leaves nothing.
     transactional_ddl=True,
     compare_type=True,
+    version_table=VERSION_TABLE,
 )
 
 with context.begin_transaction():

@@ -12,6 +12,7 @@ import orjson
 from collector.counts import COUNT_KEYS
 from collector.events import FIELDS, parse_time
 from collector.imports.records import Record
+from collector.personal import PERSONAL, is_personal
 from ledger.errors import InvalidError, shorten
 
 _EVENT_FIELDS = FIELDS - {"metadata"}
@@ -116,7 +117,12 @@ def _value(fieldname: str, text: str) -> object:
 
 
 def _stable_id(row: Mapping[str, str], seen: Counter[bytes]) -> str:
-    digest = hashlib.blake2b(orjson.dumps(sorted(row.items())), digest_size=16).digest()
+    # A hash of a phone number could be undone by trying them all, so personal cells take no part.
+    cells = [
+        (name, PERSONAL if name not in FIELDS and is_personal(text) else text)
+        for name, text in sorted(row.items())
+    ]
+    digest = hashlib.blake2b(orjson.dumps(cells), digest_size=16).digest()
     seen[digest] += 1
     return f"csv:{digest.hex()}:{seen[digest]}"
 

@@ -18,6 +18,7 @@ from ledger.clock import system_clock
 from ledger.columns import UtcDateTime
 from ledger.errors import ConflictError
 from ledger.tenant import BEGINNING
+from migrations.sp3 import check_sp3
 
 revision = "0002"
 down_revision = "0001"
@@ -39,7 +40,7 @@ _AI_COUNTS = (
 
 
 def upgrade() -> None:
-    op.drop_index("ix_usage_metrics_tenant_id_time", "usage_metrics")
+    check_sp3(op.get_bind())
     op.rename_table("usage_metrics", "sp3_metrics")
     op.rename_table("usage_rollups_daily", "sp3_rollups")
     _create_reference_tables()
@@ -292,7 +293,7 @@ def _take_over_raw_rows() -> None:
     )
     instant = _on_dialect(
         sqlite=(
-            "CASE WHEN length(m.time) = 26 THEN m.time"
+            "CASE WHEN m.time GLOB '????-??-?? ??:??:??.??????' THEN m.time"
             " ELSE strftime('%Y-%m-%d %H:%M:%f', m.time) || '000' END"
         ),
         postgresql="m.time",
@@ -354,7 +355,7 @@ def _hand_back(connection: sa.Connection) -> None:
     rollups = (
         f"INSERT INTO usage_rollups_daily {columns}"
         " SELECT tenant_id, date, channel, direction, sum(count), sum(quantity),"
-        " sum(estimated_cost) / 1000000000.0"
+        " CASE WHEN count(*) = count(estimated_cost) THEN sum(estimated_cost) / 1000000000.0 END"
         " FROM sp7_rollups GROUP BY tenant_id, date, channel, direction"
     )
     # A tenant's local day can differ from the UTC day by which SP-3 finds the rollup of a raw row:

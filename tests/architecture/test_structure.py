@@ -75,7 +75,7 @@ def test_a_package_is_imported_from_this_checkout(package: str) -> None:
 
 def test_migrations_import_nothing_that_the_contracts_cannot_see() -> None:
     found = set().union(*(imported(path) for path in (ROOT / "migrations/versions").glob("*.py")))
-    assert set() == found & (set(SERVER) - {"ledger"})
+    assert set() == found & (set(SERVER) - {"ledger", "migrations"})
 
 
 def test_modules_stay_under_300_lines() -> None:

@@ -77,10 +77,10 @@ def test_usage_is_added_to_a_row_that_is_there(
 
 def test_costed_batches_are_gone(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     book(intake, sms("a"), sms("b", tenant="karachi"))
-    done = costing.run(now=NOW)
+    done = costing.run(now=NOW).batches
     with operator_session(engine) as session:
         left = measure_backlog(session).batches
-    assert (2, 0, 0) == (done, left, costing.run(now=NOW))
+    assert (2, 0, 0) == (done, left, costing.run(now=NOW).batches)
 
 
 def test_usage_without_a_price_is_unpriced_and_costs_nothing_known(
@@ -205,7 +205,10 @@ def test_usage_that_waits_is_apart_and_no_difference(
         ("UPDATE usage_rollups_daily SET estimated_cost = 5", ": estimated_cost"),
         ("UPDATE usage_rollups_daily SET quantity = 7", ": quantity"),
         ("UPDATE usage_rollups_daily SET state = 'free'", ": state"),
-        ("UPDATE usage_rollups_daily SET price_version = 'x'", "a rollup row's price_version"),
+        ("UPDATE usage_rollups_daily SET price_version = 'x'", "x is kept in the ledger"),
+        ("UPDATE usage_rollups_daily SET rollup_id = upper(hex(randomblob(16)))", "ledger gives"),
+        ("UPDATE usage_rollups_daily SET state = 'fine'", "ledger gives"),
+        ("DELETE FROM tenants", "tenant is not registered"),
         ("UPDATE usage_rollups_daily SET derived_count = 1", ": derived_count"),
         ("UPDATE usage_metrics SET quantity = 2", ": quantity"),
         ("DELETE FROM usage_metrics", ": events"),
@@ -323,3 +326,67 @@ def test_no_booking_or_costing_scans_a_table_of_usage(
     # Which tenants have something pending is asked over all batches: as many as wait, not as were.
     scans = [sql for sql, plan in plans.items() if "SCAN" in plan and "usage_batches" not in sql]
     assert (True, []) == (len(plans) > 4, scans)
+
+
+def test_a_cost_that_no_column_holds_is_unpriced_and_the_next_tenant_is_costed(
+    engine: sa.Engine, intake: Intake
+) -> None:
+    dear = Costing(engine, other_book(sms={"outbound": "999999999"}))
+    book(intake, sms("a", quantity=1_000_000), sms("b", tenant="karachi"))
+    outcome = dear.run(now=NOW)
+    costs = [
+        row.estimated_cost for name in ("acme", "karachi") for row in rows(engine, TenantId(name))
+    ]
+    assert ((), [None, 999_999_999 * 10**9]) == (outcome.failures, costs)
+
+
+def test_sums_beyond_what_a_column_holds_are_still_exact(
+    engine: sa.Engine, intake: Intake, prices: PriceBook
+) -> None:
+    dear = Costing(engine, other_book(sms={"outbound": "900000000"}))
+    book(intake, *(sms(str(n), quantity=10, time=f"2026-02-{n:02}T12:00:00Z") for n in range(1, 5)))
+    dear.run(now=NOW)
+    totals = verify(engine, prices).totals[0]
+    assert 36_000_000_000 * 10**9 == totals.cost
+
+
+def test_what_goes_wrong_with_one_tenant_stays_with_it(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    book(intake, sms("a"), sms("b", tenant="karachi"))
+    costing.run(now=NOW)
+    book(intake, sms("c"), sms("d", tenant="karachi"))
+    tamper(engine, "UPDATE usage_rollups_daily SET price_version = 'x' WHERE tenant_id = 'acme'")
+    outcome = costing.run(now=NOW)
+    (row,) = rows(engine, TenantId("karachi"))
+    assert (["acme"], 2) == ([failure.tenant_id for failure in outcome.failures], row.tally.events)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM usage_journal WHERE entry_id = (SELECT max(entry_id) FROM usage_journal)",
+        "UPDATE usage_journal SET after = replace(after, '17800000', '17800001')",
+        "UPDATE usage_journal SET before = replace(before, '8900000', '8900001')",
+        "UPDATE usage_journal SET date = '2026-01-01'",
+    ],
+)
+def test_verify_follows_the_journal(
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, damage: str
+) -> None:
+    for event_id in "abc":
+        book(intake, sms(event_id))
+        costing.run(now=MUCH_LATER)
+    before = differences(engine, prices)
+    tamper(engine, damage)
+    assert (0, 1) == (len(before), len(differences(engine, prices)))
+
+
+@pytest.mark.parametrize("document", ["{", "[]", '{"name": "x"}'])
+def test_a_kept_price_book_that_is_none_any_more_is_found_wrong(
+    engine: sa.Engine, intake: Intake, costing: Costing, meterline: Any, document: str
+) -> None:
+    book(intake, sms("a"))
+    costing.run(now=NOW)
+    tamper(engine, f"UPDATE price_books SET document = '{document}'")
+    assert 1 == meterline("verify").returncode

@@ -1,5 +1,7 @@
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +16,7 @@ from costing.job import Costing
 from costing.prices import load_price_book
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, InvalidError
 from ledger.rollups import read_rollups
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
@@ -224,7 +226,7 @@ def test_a_downgrade_is_refused_while_usage_waits(engine: sa.Engine, intake: Int
 
 def test_an_empty_database_can_be_taken_down_to_nothing(engine: sa.Engine) -> None:
     schema.downgrade(engine, "base")
-    assert ["alembic_version"] == sa.inspect(engine).get_table_names()
+    assert ["meterline_version"] == sa.inspect(engine).get_table_names()
 
 
 def test_an_upgrade_that_fails_leaves_sp3_as_it_was(sp3: sa.Engine) -> None:
@@ -252,3 +254,70 @@ def _totals(engine: sa.Engine) -> str:
             " FROM usage_rollups_daily GROUP BY tenant_id, channel ORDER BY tenant_id, channel"
         )
         return json.dumps([tuple(row) for row in session.connection.execute(sa.text(statement))])
+
+
+HOST_TABLES = """
+CREATE TABLE usage_metrics (id INTEGER PRIMARY KEY, tenant_id TEXT, channel TEXT, direction TEXT,
+    quantity INTEGER, time TEXT);
+CREATE INDEX by_time ON usage_metrics (time);
+CREATE TABLE usage_rollups_daily (tenant_id TEXT, date TEXT, channel TEXT, direction TEXT,
+    count INTEGER, quantity INTEGER, estimated_cost REAL);
+CREATE TABLE alembic_version (version_num TEXT);
+INSERT INTO alembic_version VALUES ('the-hosts-own');
+INSERT INTO usage_metrics VALUES (5, 'acme', 'sms', 'outbound', 2, '2026-01-05T10:00:00Z');
+INSERT INTO usage_rollups_daily VALUES ('acme', '2026-01-04', 'mms', 'inbound', 1, 1, 0.02);
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[sa.Engine]:
+    """A database that the host made by itself, with its own version table."""
+    path = tmp_path / "host.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(HOST_TABLES)
+    engine = create_ledger_engine(f"sqlite:///{path}")
+    yield engine
+    engine.dispose()
+
+
+def test_a_database_that_the_host_made_is_taken_over(host: sa.Engine) -> None:
+    schema.upgrade(host)
+    cost(host)
+    expected = ["2026-01-04,mms,inbound,,,1,0.02", "2026-01-05,sms,outbound,,,1,0.0178"]
+    assert (expected, []) == (exported(host, "acme"), schema.find_drift(host))
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("UPDATE usage_metrics SET tenant_id = 'tenant one'", "tenant_id 'tenant one'"),
+        ("UPDATE usage_rollups_daily SET tenant_id = ''", "tenant_id ''"),
+        ("UPDATE usage_metrics SET time = 'yesterday'", "row 5: time 'yesterday'"),
+        ("UPDATE usage_metrics SET time = '9999-12-31 23:00:00'", "row 5: time"),
+        ("UPDATE usage_metrics SET time = '10:00:00'", "row 5: time '10:00:00'"),
+        ("UPDATE usage_metrics SET quantity = -5", "row 5: quantity -5"),
+        ("UPDATE usage_metrics SET quantity = 9000000000000000000", "row 5: quantity"),
+        ("UPDATE usage_rollups_daily SET date = '20240101'", "row 1: date"),
+        ("UPDATE usage_rollups_daily SET estimated_cost = 'abc'", "row 1: estimated_cost 'abc'"),
+        ("UPDATE usage_rollups_daily SET estimated_cost = 9999999999.12", "row 1: estimated_cost"),
+    ],
+)
+def test_rows_that_no_ledger_could_hold_are_named_and_nothing_is_changed(
+    host: sa.Engine, damage: str, named: str
+) -> None:
+    with operator_session(host, write=True) as session:
+        session.connection.execute(sa.text(damage))
+    with pytest.raises(InvalidError) as refused:
+        schema.upgrade(host)
+    found = (named in refused.value.message, schema.current_revision(host))
+    assert (True, None) == found
+
+
+def test_a_downgrade_never_shows_a_part_as_the_whole_cost(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    audio = {"model": "house-llm", "audio_seconds": 1}
+    intake.book([ai("a"), ai("b", metadata=audio, feature="ivr")], only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    schema.downgrade(engine, "0001")
+    assert [(None,)] == query(engine, "SELECT estimated_cost FROM usage_rollups_daily")

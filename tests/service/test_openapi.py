@@ -6,6 +6,7 @@ from pathlib import Path
 
 from api.app import create_app
 from api.services import Services
+from collector.formats import Form
 
 PINNED = Path(__file__).parents[2] / "docs/openapi.json"
 
@@ -27,3 +28,9 @@ def test_every_documented_answer_of_the_intake_route_is_a_problem_or_its_results
     problems = ("400", "401", "403", "413", "415", "503")
     expected = {"200": ["application/json"], **{s: ["application/problem+json"] for s in problems}}
     assert expected == types
+
+
+def test_the_forms_of_a_body_are_described(services: Services) -> None:
+    document = create_app(services).api_doc
+    body = document["paths"]["/api/v1/events"]["post"]["requestBody"]
+    assert sorted(form.value for form in Form) == sorted(body["content"])

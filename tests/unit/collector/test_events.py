@@ -90,11 +90,13 @@ def test_an_sp3_event_without_source_feature_and_metadata_is_taken(read: Any) ->
         ({"feature": "x" * 65}, "invalid_slug", "feature"),
         ({"feature": "ai_sms\n"}, "invalid_slug", "feature"),
         ({"feature": 3}, "invalid_slug", "feature"),
+        ({"feature": "15551234567"}, "personal_data", "feature"),
+        ({"source": "15551234567"}, "personal_data", "source"),
         ({"metadata": []}, "invalid_metadata", "metadata"),
         ({"metadata": {f"k{n}": "x" * 100 for n in range(50)}}, "metadata_too_large", "metadata"),
         ({"metadata": {"prompt": "hi"}}, "metadata_has_content", "metadata.prompt"),
         ({"tennant": "acme"}, "unknown_field", "tennant"),
-        ({"quantity": 10**30}, "not_json", None),
+        ({"quantity": 10**30}, "invalid_quantity", "quantity"),
     ],
 )
 def test_bad_fields_are_refused_by_name(
@@ -186,6 +188,14 @@ def test_the_fingerprint_is_pinned(read: Any) -> None:
     # Stored fingerprints are compared with new ones for ever: a change needs a new version byte.
     metadata = {"model": "m", "input_tokens": 1, "audio_seconds": 1.25, "batch": False}
     assert "012c8c33cfb1a06c5a5f4eeb8108c8b9bd" == read(ai(metadata=metadata)).fingerprint.hex()
+
+
+def test_the_fingerprint_knows_no_phone_number(read: Any) -> None:
+    # Whoever holds the ledger could undo a plain hash by trying all numbers.
+    one, other = (
+        read(sms(metadata={"phoneNumber": number})) for number in ("+15551234567", "+4930901820")
+    )
+    assert (True, False) == (one.fingerprint == other.fingerprint, one.metadata == other.metadata)
 
 
 def test_the_fingerprint_does_not_depend_on_the_hash_key(rules: Rules) -> None:

@@ -1,0 +1,48 @@
+"""Tells what looks like a phone number or an e-mail address. Pure functions.
+
+A bare run of digits in an identifier cannot be told from a serial number, so identifiers are
+searched for what is written as a phone number: with a plus, or in groups.
+"""
+
+import hashlib
+import hmac
+import re
+
+PERSONAL = "(personal)"
+"""Stands for a personal value where it must not leave a trace, such as in a fingerprint."""
+
+_EMAIL = re.compile(r"[^\s@]+(@|%40)[^\s@]+", re.IGNORECASE)
+_GAP = r"[\s().\-/\u2010-\u2015]{0,3}"
+_PHONE = re.compile(rf"(?<![\w-])\+?\(?\d(?:{_GAP}\d){{6,14}}(?!\w)")
+_WRITTEN_PHONE = re.compile(rf"(?:\+\(?\d|\(\d)(?:{_GAP}\d){{6,14}}(?!\w)")
+_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{1,2})?")
+_PHONE_DIGITS = range(10_000_000, 10**15)
+_NOT_DIGITS = re.compile(r"\D")
+
+
+def is_personal(value: object) -> bool:
+    """Whether a value looks like, or holds, a phone number or an e-mail address."""
+    if isinstance(value, str):
+        return _EMAIL.search(value) is not None or any(
+            _ISO_TIME.fullmatch(found.group()) is None for found in _PHONE.finditer(value)
+        )
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) in _PHONE_DIGITS
+
+
+def is_personal_identifier(text: str) -> bool:
+    """Whether an identifier holds an e-mail address, or what is written as a phone number."""
+    return _EMAIL.search(text) is not None or _WRITTEN_PHONE.search(text) is not None
+
+
+def hide(key: bytes, value: object) -> str:
+    """Return the keyed hash that stands for a personal value.
+
+    The ways to write one phone number, and one e-mail address, have the same hash.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    plain = text.strip().lower() if _EMAIL.search(text) else _NOT_DIGITS.sub("", text) or text
+    return "hmac:" + hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[:32]
