@@ -28,7 +28,7 @@ def newer(ledger_path: Path) -> None:
     """Make the ledger one of a later version of Meterline."""
     connection = sqlite3.connect(ledger_path)
     with connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+        connection.execute("UPDATE meterline_version SET version_num = '0999'")
     connection.close()
 
 
