@@ -13,7 +13,13 @@ from typing import NamedTuple
 import orjson
 
 from collector.counts import COUNT_KEYS, check_count
-from collector.personal import PERSONAL, hide, is_personal, is_personal_identifier
+from collector.personal import (
+    PERSONAL,
+    hide,
+    is_personal,
+    is_personal_identifier,
+    is_personal_label,
+)
 from ledger.errors import InvalidError
 
 MAX_METADATA_BYTES = 4096
@@ -122,7 +128,7 @@ class MetadataPolicy:
         hidden: list[str] = []
         for key, value in metadata.items():
             _check_value(key, value)
-            personal = key in _ALWAYS_PERSONAL or (key not in COUNT_KEYS and is_personal(value))
+            personal = _is_personal(key, value)
             if personal:
                 hidden.append(key)
             if key not in self.allowed:
@@ -144,6 +150,14 @@ class MetadataPolicy:
         if dropped or hidden:
             stored = _dump(kept)
         return CleanMetadata(stored.decode() if kept else None, tuple(dropped), traceless)
+
+
+def _is_personal(key: str, value: object) -> bool:
+    if key in COUNT_KEYS:
+        return False
+    if key in _NEVER_PERSONAL:
+        return is_personal_label(value)
+    return key in _ALWAYS_PERSONAL or is_personal(value)
 
 
 def _dump(values: Mapping[str, object]) -> bytes:

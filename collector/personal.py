@@ -7,11 +7,12 @@ searched for what is written as a phone number: with a plus, or in groups.
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 
 PERSONAL = "(personal)"
 """Stands for a personal value where it must not leave a trace, such as in a fingerprint."""
 
-_EMAIL = re.compile(r"[^\s@]+(@|%40)[^\s@]+", re.IGNORECASE)
+_EMAIL = re.compile(r"[^\s@](@|%40)[^\s@]")
 _GAP = r"[\s().\-/\u2010-\u2015]{0,3}"
 _PHONE = re.compile(rf"(?<![\w-])\+?\(?\d(?:{_GAP}\d){{6,14}}(?!\w)")
 _WRITTEN_PHONE = re.compile(rf"(?:\+\(?\d|\(\d)(?:{_GAP}\d){{6,14}}(?!\w)")
@@ -23,7 +24,7 @@ _NOT_DIGITS = re.compile(r"\D")
 def is_personal(value: object) -> bool:
     """Whether a value looks like, or holds, a phone number or an e-mail address."""
     if isinstance(value, str):
-        return _EMAIL.search(value) is not None or any(
+        return _holds_email(value) or any(
             _ISO_TIME.fullmatch(found.group()) is None for found in _PHONE.finditer(value)
         )
     if isinstance(value, float) and value.is_integer():
@@ -33,7 +34,18 @@ def is_personal(value: object) -> bool:
 
 def is_personal_identifier(text: str) -> bool:
     """Whether an identifier holds an e-mail address, or what is written as a phone number."""
-    return _EMAIL.search(text) is not None or _WRITTEN_PHONE.search(text) is not None
+    written = "+" in text or "(" in text
+    return _holds_email(text) or (written and _WRITTEN_PHONE.search(text) is not None)
+
+
+@lru_cache(maxsize=4096)
+def is_personal_label(text: object) -> bool:
+    """Tell the same as `is_personal` of values that come again and again, such as models."""
+    return is_personal(text)
+
+
+def _holds_email(text: str) -> bool:
+    return ("@" in text or "%40" in text) and _EMAIL.search(text) is not None
 
 
 def hide(key: bytes, value: object) -> str:
@@ -44,5 +56,5 @@ def hide(key: bytes, value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value)
-    plain = text.strip().lower() if _EMAIL.search(text) else _NOT_DIGITS.sub("", text) or text
+    plain = text.strip().lower() if _holds_email(text) else _NOT_DIGITS.sub("", text) or text
     return "hmac:" + hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[:32]
