@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -21,14 +21,13 @@ from collector.imports.mapping import CsvMapping
 from costing.export import read_export, write_csv
 from ledger.errors import InvalidError
 from ledger.event import Status
-from ledger.period import DateRange
+from ledger.period import RANGES, parse_range
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import parse_tenant_id, parse_timezone
 from ledger.tenants import get_tenant
 
 _SHOWN_FAULTS = 100
 _SHOWN_DROPPED = 20
-_RANGES = {"30d": 30, "90d": 90}
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -152,14 +151,15 @@ def _tell(report: ImportReport, faults: _FaultPrinter) -> None:
 @click.option("--tenant", "tenant_id", required=True)
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First local date.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last local date, included.")
-@click.option("--range", "range_name", type=click.Choice(sorted(_RANGES)), help="Default: 30d.")
+@click.option("--range", "range_name", type=click.Choice(sorted(RANGES)), help="Default: 30d.")
 def export(
     tenant_id: str,
-    first: date | None,
-    last: date | None,
+    first: datetime | None,
+    last: datetime | None,
     range_name: str | None,
 ) -> None:
     """Write a tenant's usage as CSV to standard output: a line a day, channel and feature."""
+    # Faults of the options are named by option, and before a ledger is looked for.
     if (first is None) != (last is None):
         raise click.UsageError("--from and --to go together")
     if first is not None and range_name is not None:
@@ -168,15 +168,11 @@ def export(
     with operator_session(wiring.engine) as session:
         tenant = get_tenant(session, parse_tenant_id(tenant_id))
     now = wiring.clock()
-    if first is not None and last is not None:
-        dates = DateRange.inclusive(_date(first), _date(last))
-    else:
-        days = _RANGES[range_name or "30d"]
-        dates = DateRange.last_days(days, now=now, zone=tenant.zone_at(now))
+    dates = parse_range(range_name, _iso(first), _iso(last), now=now, zone=tenant.zone_at(now))
     with tenant_session(wiring.engine, tenant.tenant_id) as own:
         for text in write_csv(read_export(own, dates)):
             click.echo(text, nl=False)
 
 
-def _date(value: date) -> date:
-    return date(value.year, value.month, value.day)
+def _iso(value: datetime | None) -> str | None:
+    return None if value is None else value.date().isoformat()

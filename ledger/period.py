@@ -1,5 +1,6 @@
 """Days of a tenant, cut in the tenant's time zone, and the half-open ranges made of them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,6 +13,12 @@ from ledger.tenant import Tenant
 CLOSES_AFTER = timedelta(hours=48)
 """How long after its local end a day stays open; later changes are journal entries."""
 
+RANGES = {"30d": 30, "90d": 90}
+"""Ranges that go by a name, and how many local dates they have, today included."""
+
+DEFAULT_RANGE = "30d"
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DAY = timedelta(days=1)
 _RESOLUTION = timedelta(seconds=1)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -45,6 +52,63 @@ class DateRange:
         """Return the dates from `first` to `last`, both included, as a person names them."""
         # No usage is on the last day of the calendar, which people write for "until ever".
         return cls(start=first, end=min(last, date.max - _DAY) + _DAY)
+
+
+def parse_range(
+    range_name: str | None, first: str | None, last: str | None, *, now: datetime, zone: ZoneInfo
+) -> DateRange:
+    """Read a range: by its name, or by its first and last local date; by default `30d`.
+
+    Args:
+        range_name: a key of `RANGES`: the last local dates of `zone`, today included.
+        first: the first date, as in `2026-03-01`.
+        last: the last date, included.
+        now: decides which date is today.
+        zone: the zone in which the days are cut.
+
+    Raises:
+        InvalidError: `unknown_range`, `ambiguous_range`, `incomplete_range`, `invalid_date` or
+            `empty_range`.
+    """
+    if first is None and last is None:
+        return DateRange.last_days(parse_range_days(range_name), now=now, zone=zone)
+    if range_name is not None:
+        raise InvalidError(
+            "ambiguous_range", "give `range`, or `from` and `to`", key="range", value=range_name
+        )
+    if first is None or last is None:
+        raise InvalidError(
+            "incomplete_range",
+            "`from` and `to` go together",
+            key="from" if first is None else "to",
+        )
+    return DateRange.inclusive(_parse_date(first, key="from"), _parse_date(last, key="to"))
+
+
+def parse_range_days(range_name: str | None) -> int:
+    """Return how many dates a range has that goes by a name, by default `30d`.
+
+    Raises:
+        InvalidError: `unknown_range`.
+    """
+    days = RANGES.get(DEFAULT_RANGE if range_name is None else range_name)
+    if days is None:
+        raise InvalidError(
+            "unknown_range",
+            f"no such range; there are {', '.join(RANGES)}",
+            key="range",
+            value=range_name,
+        )
+    return days
+
+
+def _parse_date(text: str, *, key: str) -> date:
+    try:
+        if _ISO_DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise InvalidError("invalid_date", f"`{key}` is a date like 2026-03-01", key=key, value=text)
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ledger.errors import InvalidError
-from ledger.period import DateRange, closes_at, day_start, first_instant
+from ledger.period import DateRange, closes_at, day_start, first_instant, parse_range
 from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
 
 
@@ -75,6 +75,61 @@ def test_a_range_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(InvalidError) as refused:
         DateRange.inclusive(date(2026, 3, 2), date(2026, 3, 1))
     assert "empty_range" == refused.value.code
+
+
+MARCH = DateRange.inclusive(date(2026, 3, 1), date(2026, 3, 31))
+LATE = utc(2026, 3, 10, 20)
+
+
+def read_range(range_name: str | None, first: str | None, last: str | None) -> DateRange:
+    return parse_range(range_name, first, last, now=LATE, zone=ZoneInfo("Asia/Karachi"))
+
+
+@pytest.mark.parametrize(
+    ("words", "dates"),
+    [
+        ((None, None, None), DateRange(start=date(2026, 2, 10), end=date(2026, 3, 12))),
+        (("30d", None, None), DateRange(start=date(2026, 2, 10), end=date(2026, 3, 12))),
+        (("90d", None, None), DateRange(start=date(2025, 12, 12), end=date(2026, 3, 12))),
+        ((None, "2026-03-01", "2026-03-31"), MARCH),
+    ],
+)
+def test_a_range_is_read_by_name_or_by_its_dates(
+    words: tuple[str | None, ...], dates: DateRange
+) -> None:
+    assert dates == read_range(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "key"),
+    [
+        (("31d", None, None), "unknown_range", "range"),
+        (("", None, None), "unknown_range", "range"),
+        (("30D", None, None), "unknown_range", "range"),
+        (("30d", "2026-03-01", "2026-03-31"), "ambiguous_range", "range"),
+        (("30d", "2026-03-01", None), "ambiguous_range", "range"),
+        ((None, "2026-03-01", None), "incomplete_range", "to"),
+        ((None, None, "2026-03-01"), "incomplete_range", "from"),
+        ((None, "2026-03-02", "2026-03-01"), "empty_range", "from"),
+        ((None, "2026-02-30", "2026-03-01"), "invalid_date", "from"),
+        ((None, "2026-03-01", "tomorrow"), "invalid_date", "to"),
+        ((None, "20260301", "2026-03-02"), "invalid_date", "from"),
+        ((None, "2026-W10-1", "2026-03-02"), "invalid_date", "from"),
+        ((None, "2026-03-01\n", "2026-03-02"), "invalid_date", "from"),
+        (
+            (None, "\u0662\u0660\u0662\u0666-\u0660\u0663-\u0660\u0661", "2026-03-02"),
+            "invalid_date",
+            "from",
+        ),
+        ((None, "", ""), "invalid_date", "from"),
+    ],
+)
+def test_what_is_no_range_is_refused_by_name(
+    words: tuple[str | None, ...], code: str, key: str
+) -> None:
+    with pytest.raises(InvalidError) as refused:
+        read_range(*words)
+    assert (code, key) == (refused.value.code, refused.value.key)
 
 
 def test_a_tenant_without_ordered_periods_cannot_be_built() -> None:
