@@ -171,3 +171,11 @@ def lock_costing(session: TenantSession, *, now: datetime) -> None:
         session.connection.execute(
             sa.insert(costing_state).values(tenant_id=session.tenant_id, costed_at=now)
         )
+
+
+def read_costed_at(session: TenantSession) -> datetime | None:
+    """Return when the tenant was last costed, or None."""
+    query = sa.select(costing_state.c.costed_at).where(
+        costing_state.c.tenant_id == session.tenant_id
+    )
+    return session.connection.execute(query).scalar_one_or_none()

@@ -74,8 +74,12 @@ def finish_batches(session: TenantSession, batch_ids: Iterable[int]) -> None:
     )
 
 
-def measure_backlog(session: OperatorSession, tenant_id: TenantId | None = None) -> Backlog:
-    """Return what waits, of one tenant or of all."""
+def measure_backlog(
+    session: TenantSession | OperatorSession, tenant_id: TenantId | None = None
+) -> Backlog:
+    """Return what waits: to an operator of one tenant or of all, to a tenant of itself alone."""
+    if isinstance(session, TenantSession):
+        tenant_id = session.tenant_id
     query = sa.select(
         sa.func.count(),
         sa.func.coalesce(sa.func.sum(usage_batches.c.event_count), 0),

@@ -34,6 +34,7 @@ settings.load_profile("meterline")
 SHARED = Path(__file__).parents[2] / "shared"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Book = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +88,18 @@ def prices() -> PriceBook:
 @pytest.fixture
 def costing(engine: sa.Engine, prices: PriceBook) -> Costing:
     return Costing(engine, prices)
+
+
+@pytest.fixture
+def book(intake: Intake, costing: Costing) -> Book:
+    """Book events and cost them, at the prices that ship unless another job is given."""
+
+    def book_and_cost(*events: object, job: Costing = costing) -> None:
+        results = intake.book(events, only_tenant=None, now=NOW)
+        assert {"stored"} == {str(result.status) for result in results}
+        job.run(now=NOW)
+
+    return book_and_cost
 
 
 @pytest.fixture
