@@ -1,20 +1,25 @@
-"""The SQL of the reports: sums over daily rollup rows of one tenant."""
+"""The SQL of the reports: sums over daily rollup rows, of one tenant or of every tenant at once."""
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from costing.prices import FLAT_SOURCE
 from costing.reports.figures import Figures, known_cost
-from ledger.models import usage_rollups_daily
+from ledger.models import tenant_periods, tenants, usage_rollups_daily
 from ledger.period import DateRange
-from ledger.session import TenantSession
+from ledger.session import OperatorSession, TenantSession
+from ledger.tenant import TenantId
 
 _ROLLUP = usage_rollups_daily.c
+_PERIOD = tenant_periods.c
 _COUNT, _COST = _ROLLUP["count"], _ROLLUP.estimated_cost
 _IS_AI = _ROLLUP.channel == "ai"
+_IS_TWILIO = _ROLLUP.source == "twilio"
+_IS_SENT_EMAIL = sa.and_(_ROLLUP.channel == "email", _ROLLUP.direction == "outbound")
 _UNPRICED = _COST.is_(None)
 _FLAT_RATED = sa.and_(_IS_AI, _ROLLUP.price_source == FLAT_SOURCE)
 
@@ -26,6 +31,22 @@ class Group(NamedTuple):
     feature: str | None
     source: str | None
     figures: Figures
+
+
+class TenantSums(NamedTuple):
+    """What the grid needs of one tenant. Costs are None where nothing has a price."""
+
+    tenant_id: TenantId
+    name: str
+    plan: str
+    cost: int | None
+    unpriced_count: int
+    ai_cost: int | None
+    unpriced_ai_count: int
+    flat_rated_ai_count: int
+    twilio_cost: int | None
+    unpriced_twilio_count: int
+    emails_sent: int
 
 
 def read_groups(session: TenantSession, dates: DateRange) -> list[Group]:
@@ -41,6 +62,22 @@ def read_days(session: TenantSession, dates: DateRange) -> dict[tuple[date, str]
     """Return a tenant's figures by local date and channel, where there are any."""
     rows = _read(session, dates, _ROLLUP.date, _ROLLUP.channel)
     return {(row[0], row[1]): _figures(row[2:]) for row in rows}
+
+
+def read_tenant_sums(
+    session: OperatorSession, *, days: int, now: datetime, plan: str | None
+) -> list[TenantSums]:
+    """Return the sums of every tenant over its own last `days` local dates, in no order.
+
+    One statement for all tenants: local dates differ between zones by two days at most, so that all
+    zones there are come to three ranges of dates at most.
+    """
+    zones = session.connection.execute(sa.select(_PERIOD.timezone).distinct()).scalars()
+    ranges = _group_zones(zones, days=days, now=now)
+    if not ranges:
+        return []
+    rows = session.connection.execute(_tenant_sums_query(ranges, now=now, plan=plan))
+    return [TenantSums(*row[:3], *map(_whole, row[3:])) for row in rows]
 
 
 def _read(
@@ -81,3 +118,65 @@ def _sum_where(
     condition: sa.ColumnElement[bool], amount: sa.ColumnElement[int]
 ) -> sa.ColumnElement[int]:
     return sa.func.coalesce(sa.func.sum(sa.case((condition, amount), else_=0)), 0)
+
+
+def _cost_where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int | None]:
+    return sa.func.sum(sa.case((condition, _COST)))
+
+
+def _group_zones(
+    zones: Iterable[str], *, days: int, now: datetime
+) -> list[tuple[DateRange, list[str]]]:
+    ranges: dict[date, tuple[DateRange, list[str]]] = {}
+    for zone in sorted(zones):
+        dates = DateRange.last_days(days, now=now, zone=ZoneInfo(zone))
+        ranges.setdefault(dates.start, (dates, []))[1].append(zone)
+    return list(ranges.values())
+
+
+def _tenant_sums_query(
+    ranges: list[tuple[DateRange, list[str]]], *, now: datetime, plan: str | None
+) -> sa.Select[Any]:
+    start = _by_zone([(dates.start, zones) for dates, zones in ranges])
+    end = _by_zone([(dates.end, zones) for dates, zones in ranges])
+    of_tenant = sa.and_(
+        _ROLLUP.tenant_id == tenants.c.tenant_id, _ROLLUP.date >= start, _ROLLUP.date < end
+    )
+    query = (
+        sa.select(
+            tenants.c.tenant_id,
+            tenants.c.name,
+            _PERIOD.plan,
+            sa.func.sum(_COST),
+            *_counts(_UNPRICED),
+            _cost_where(_IS_AI),
+            *_counts(sa.and_(_IS_AI, _UNPRICED), _FLAT_RATED),
+            _cost_where(_IS_TWILIO),
+            *_counts(sa.and_(_IS_TWILIO, _UNPRICED)),
+            _sum_where(_IS_SENT_EMAIL, _ROLLUP.quantity),
+        )
+        .select_from(
+            tenants.join(tenant_periods, _in_force(now)).outerjoin(usage_rollups_daily, of_tenant)
+        )
+        .group_by(tenants.c.tenant_id, tenants.c.name, _PERIOD.plan)
+    )
+    return query if plan is None else query.where(_PERIOD.plan == plan)
+
+
+def _in_force(now: datetime) -> sa.ColumnElement[bool]:
+    period = tenant_periods.alias("period")
+    newest = (
+        sa.select(sa.func.max(period.c.valid_from))
+        .where(period.c.tenant_id == tenants.c.tenant_id, period.c.valid_from <= now)
+        .scalar_subquery()
+    )
+    return sa.and_(_PERIOD.tenant_id == tenants.c.tenant_id, _PERIOD.valid_from == newest)
+
+
+def _by_zone(choices: list[tuple[date, list[str]]]) -> sa.ColumnElement[date]:
+    *others, (last, _) = choices
+    otherwise = sa.literal(last, sa.Date)
+    if not others:
+        return otherwise
+    whens = [(_PERIOD.timezone.in_(zones), sa.literal(day, sa.Date)) for day, zones in others]
+    return sa.case(*whens, else_=otherwise)

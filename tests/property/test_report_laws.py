@@ -19,9 +19,10 @@ from costing.reports.figures import Figures, add_figures
 from costing.reports.series import SeriesPoint, series
 from costing.reports.shares import share_of, split_percent
 from costing.reports.summary import Summary, summary
+from costing.reports.tenant_grid import GridQuery, GridRow, tenant_grid
 from ledger.money import Nanos, parse_usd
 from ledger.period import DateRange
-from ledger.session import tenant_session
+from ledger.session import operator_session, tenant_session
 from tests.builders import NOW, sms
 from tests.property.ledgers import ACME, OTHER, Ledger, Ledgers
 
@@ -81,6 +82,13 @@ def points(ledger: Ledger, dates: DateRange = DATES) -> tuple[SeriesPoint, ...]:
 def feature_rows(ledger: Ledger) -> tuple[FeatureRow, ...]:
     with tenant_session(ledger.engine, ACME) as session:
         return features(session, DATES)
+
+
+def grid_row(ledger: Ledger) -> GridRow:
+    with operator_session(ledger.engine) as session:
+        rows = tenant_grid(session, GridQuery(days=DAYS), now=NOW).rows
+    (row,) = [row for row in rows if row.tenant_id == ACME]
+    return row
 
 
 def shown(figures: Figures) -> tuple[int, int | None, int]:
@@ -149,6 +157,17 @@ def test_the_columns_of_the_csv_file_sum_to_the_total(
 
 
 @ledgers_are_slow
+@given(usage("acme"))
+def test_the_grid_says_the_total_of_the_tenant(
+    ledgers: Ledgers, events: list[dict[str, Any]]
+) -> None:
+    with ledgers.open() as ledger:
+        fill(ledger, events)
+        total, row = summarise(ledger).total, grid_row(ledger)
+    assert (total.estimated_cost, total.unpriced_count) == (row.estimated_cost, row.unpriced_count)
+
+
+@ledgers_are_slow
 @given(usage("acme"), st.integers(1, DAYS - 1))
 def test_a_range_is_the_sum_of_its_parts(
     ledgers: Ledgers, events: list[dict[str, Any]], days: int
@@ -168,10 +187,10 @@ def test_the_usage_of_another_tenant_moves_no_figure(
 ) -> None:
     with ledgers.open() as ledger:
         fill(ledger, own)
-        before = summarise(ledger), points(ledger), feature_rows(ledger)
+        before = summarise(ledger), points(ledger), feature_rows(ledger), grid_row(ledger)
         fill(ledger, others)
         ledger.book([sms("waits", tenant=OTHER)])
-        after = summarise(ledger), points(ledger), feature_rows(ledger)
+        after = summarise(ledger), points(ledger), feature_rows(ledger), grid_row(ledger)
     assert before == after
 
 
