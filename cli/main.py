@@ -5,6 +5,7 @@ import sys
 import click
 
 from cli import accounts, data, database, doctor, serve, working
+from cli.demo.command import demo
 from cli.messages import describe
 from ledger.errors import Kind, MeterlineError
 
@@ -43,6 +44,7 @@ main.add_command(working.rebuild)
 main.add_command(working.verify_ledger)
 main.add_command(serve.serve)
 main.add_command(doctor.doctor)
+main.add_command(demo)
 
 if __name__ == "__main__":
     main()

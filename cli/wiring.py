@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from cli.schema import require_current
 from collector.intake import Intake, build_intake
@@ -39,9 +40,15 @@ class Wiring:
         return Costing(self.engine, self.book)
 
 
-def connect() -> Wiring:
-    """Read the settings and connect, whatever the state of the ledger."""
+def connect(database_url: str | None = None) -> Wiring:
+    """Read the settings and connect, whatever the state of the ledger.
+
+    Args:
+        database_url: the ledger to use instead of the one that the settings name.
+    """
     settings = load_settings()
+    if database_url is not None:
+        settings = settings.model_copy(update={"database_url": SecretStr(database_url)})
     engine = create_ledger_engine(settings.database_url.get_secret_value())
     return Wiring(settings=settings, engine=engine, clock=system_clock)
 

@@ -1,0 +1,81 @@
+"""`meterline demo`: a ledger of invented tenants, to look at."""
+
+import shlex
+import sys
+from collections import Counter
+from datetime import UTC
+from pathlib import Path
+
+import click
+from tabulate import tabulate
+
+from cli.demo.file import make_demo_file
+from cli.demo.run import book_deliveries, prepare_ledger
+from cli.demo.tenants import TENANTS
+from cli.demo.usage import count_deliveries, deliver_usage
+from cli.wiring import connect
+from costing.verify import Report, verify
+from ledger.event import Status
+from ledger.money import Nanos, format_usd
+
+_DEFAULT_PATH = Path("meterline-demo.db")
+_MOST_DAYS = 366
+
+
+@click.command()
+@click.option(
+    "--days",
+    default=90,
+    show_default=True,
+    type=click.IntRange(1, _MOST_DAYS),
+    help="Days of usage up to the start of today (UTC).",
+)
+@click.option(
+    "--path",
+    default=_DEFAULT_PATH,
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of the ledger. Made anew if a demo made it; any other file is left as it is.",
+)
+@click.option("--no-serve", is_flag=True, help="Make the ledger and stop.")
+def demo(days: int, path: Path, *, no_serve: bool) -> None:
+    """Make a ledger with invented tenants and plausible usage.
+
+    The usage goes through the real intake and costing and is verified. The same day and the same
+    --days give the same figures every time.
+    """
+    if not no_serve:
+        raise click.UsageError("this version makes the ledger and does not serve it: --no-serve")
+    url = f"sqlite:///{path}"
+    wiring = connect(url)
+    if wiring.engine.url.database != str(path):
+        raise click.UsageError(f"{path} does not fit into a database URL; name another --path")
+    began = wiring.clock()
+    today = began.astimezone(UTC).date()
+    make_demo_file(path)
+    prepare_ledger(wiring, TENANTS, days=days, today=today)
+    deliveries = deliver_usage(TENANTS, days=days, today=today)
+    with click.progressbar(
+        deliveries, length=count_deliveries(days), label="demo", file=sys.stderr
+    ) as bar:
+        counts = book_deliveries(wiring, bar, now=began)
+    report = verify(wiring.engine, wiring.book)
+    wiring.engine.dispose()
+    if report.differences:
+        click.echo(f"error: the demo ledger does not tie: {report.differences[0]}", err=True)
+        sys.exit(1)
+    _tell(counts, report, seconds=(wiring.clock() - began).total_seconds())
+    click.echo(f"ledger: {path}\nnext: METERLINE_DATABASE_URL={shlex.quote(url)} meterline verify")
+
+
+def _tell(counts: Counter[Status], report: Report, *, seconds: float) -> None:
+    rows = [
+        ("tenants", len(report.totals)),
+        ("events stored", counts[Status.STORED]),
+        ("duplicates", counts[Status.DUPLICATE]),
+        ("conflicts", counts[Status.CONFLICT]),
+        ("unpriced events", sum(total.unpriced_events for total in report.totals)),
+        ("total cost USD", format_usd(Nanos(sum(total.cost for total in report.totals)))),
+        ("seconds taken", f"{seconds:.1f}"),
+    ]
+    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=("left", "right")))
