@@ -49,7 +49,7 @@ def usage(draw: st.DrawFn, tenant: str) -> list[dict[str, Any]]:
             "direction": draw(st.sampled_from(["outbound", "inbound"])),
             "source": draw(st.sampled_from([None, "twilio", "internal"])),
             "feature": draw(st.sampled_from([None, "ivr", "broadcast"])),
-            "quantity": draw(st.integers(0, 10**7)),
+            "quantity": draw(st.integers(0, 10**6)),
         }
         if channel == "ai":
             unpriced = {"model": "dictation", "audio_seconds": 7}

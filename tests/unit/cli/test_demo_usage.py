@@ -15,7 +15,7 @@ from cli.demo.usage import Delivery, count_deliveries, deliver_usage, use_day
 from collector.events import Rules, read_event
 from collector.metadata import MetadataPolicy
 from ledger.period import closes_at
-from ledger.tenant import BEGINNING, Tenant, TenantPeriod
+from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
 
 TODAY = date(2026, 3, 10)
 DAYS = 14
@@ -177,8 +177,16 @@ def test_ids_are_unique_within_a_tenant() -> None:
 
 def test_nothing_looks_personal_or_is_left_out(events: list[dict[str, Any]]) -> None:
     rules = Rules(policy=MetadataPolicy(hash_key=None), max_future=timedelta(0))
-    read = [read_event(e, rules=rules, only_tenant=None, now=MIDNIGHT) for e in events]
-    assert {()} == {submission.cleaned.dropped for submission in read}
+    read = [
+        read_event(e, rules=rules, find_tenant=in_utc, only_tenant=None, now=MIDNIGHT)
+        for e in events
+    ]
+    assert {()} == {each.dropped for each in read}
+
+
+def in_utc(tenant_id: TenantId) -> Tenant:
+    period = TenantPeriod(valid_from=BEGINNING, plan="Pro", timezone="UTC")
+    return Tenant(tenant_id=tenant_id, name=tenant_id, periods=(period,))
 
 
 def test_one_tenant_uses_nothing(events: list[dict[str, Any]]) -> None:
