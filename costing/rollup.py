@@ -29,7 +29,7 @@ class Rater:
     def add_usage(self, row: RollupRow | None, key: RollupKey, tally: Tally) -> RollupRow:
         """Return the row with usage added.
 
-        A priced row keeps its price version for ever; a new or unpriced one takes the book in
+        A priced row is rated by its own price version; a new or unpriced one takes the book in
         force.
         """
         if row is None:
