@@ -66,10 +66,13 @@ def rebuild() -> None:
 
 @rebuild.command("rollups")
 @click.option("--tenant", "tenant_id", help="Only this tenant.")
-def rebuild_rollups(tenant_id: str | None) -> None:
+@click.option("--price-version", help="What rated rows that were deleted, where it is not known.")
+def rebuild_rollups(tenant_id: str | None, price_version: str | None) -> None:
     """Recompute the daily rollups from raw usage. Rows keep the price version that rated them."""
     wiring = open_ledger()
-    mended = wiring.costing.rebuild(_known_tenant(wiring, tenant_id), now=wiring.clock())
+    mended = wiring.costing.rebuild(
+        _known_tenant(wiring, tenant_id), lost_version=price_version, now=wiring.clock()
+    )
     click.echo(f"rollup rows that were wrong and are mended: {mended}")
 
 

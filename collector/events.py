@@ -12,6 +12,7 @@ from collector.metadata import MetadataPolicy, check_identifier, check_size
 from collector.personal import is_personal
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS, UsageEvent, is_slug, parse_slug
+from ledger.measures import Measures
 from ledger.tenant import Tenant, TenantId, parse_label, parse_tenant_id
 from ledger.units import load_catalogue
 
@@ -25,6 +26,7 @@ MAX_ID = 255
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AFTER_DATE = ("", "T", "t", " ")
 _CHANNELS = tuple(channel.name for channel in load_catalogue().channels)
+_APART = tuple((unit.column, unit.apart) for unit in load_catalogue().units if unit.apart)
 _STANDARD_TIERS = frozenset({"auto", "default", STANDARD_PRICE_CLASS})
 _NO_METADATA: Mapping[str, object] = {}
 
@@ -90,7 +92,7 @@ def read_event(
         source=source,
         feature=feature,
         model=_model(metadata),
-        price_class=_price_class(metadata),
+        price_class=_price_class(metadata, counted.measures),
         measures=counted.measures,
         derived=counted.derived,
         provisional=_flag(metadata, "provisional"),
@@ -246,8 +248,18 @@ def _model(metadata: Mapping[str, object]) -> str | None:
     return None if model is None else parse_label(model, key="metadata.model")
 
 
-def _price_class(metadata: Mapping[str, object]) -> str:
-    """Return what sets the usage's price apart: the batch endpoint, or the tier as served."""
+def _price_class(metadata: Mapping[str, object], measures: Measures) -> str:
+    """Return what sets the usage's price apart: batch endpoint or tier as served, kind of unit."""
+    served = _served_class(metadata)
+    for column, apart in _APART:
+        if getattr(measures, column):
+            if served == STANDARD_PRICE_CLASS:
+                return apart
+            return parse_slug(f"{served}.{apart}", key="metadata.service_tier")
+    return served
+
+
+def _served_class(metadata: Mapping[str, object]) -> str:
     if _flag(metadata, "batch"):
         return "batch"
     tier = metadata.get("service_tier")

@@ -7,7 +7,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from costing.prices import PriceBook, restore_price_book
-from ledger.errors import InvalidError, MissingError
+from ledger.errors import ConflictError, InvalidError, MissingError
 from ledger.models import price_books
 from ledger.session import OperatorSession, TenantSession
 
@@ -17,8 +17,35 @@ class Books:
 
     def __init__(self, current: PriceBook, kept: Mapping[str, PriceBook]) -> None:
         self.current = current
-        self.is_registered = current.price_version in kept
+        self.kept = kept
         self._by_version = {**kept, current.price_version: current}
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the book in force is kept, so that it may rate rows."""
+        return self.current.price_version in self.kept
+
+    def of_lost_row(self, named: str | None) -> PriceBook:
+        """Return the book that rated a row of which nothing is left.
+
+        Args:
+            named: the version that somebody says it was, or None.
+
+        Raises:
+            ConflictError: `ambiguous_price_version`, where several books may have rated it.
+            MissingError: `unknown_price_version`.
+        """
+        if named is not None:
+            return self.of_version(named)
+        versions = sorted(self.kept) or [self.current.price_version]
+        if len(versions) > 1:
+            raise ConflictError(
+                "ambiguous_price_version",
+                "a rollup row is gone and any of several price books may have rated it; name one"
+                f" with --price-version: {', '.join(versions)}",
+                key="price_version",
+            )
+        return self.of_version(versions[0])
 
     def of_version(self, price_version: str) -> PriceBook:
         """Return the book that a row names.

@@ -72,19 +72,36 @@ class Costing:
                 failures.append(Failure(tenant_id, f"{type(error).__name__}: {error}"))
         return Outcome(done, tuple(failures))
 
-    def rebuild(self, tenant_id: TenantId | None = None, *, now: datetime) -> int:
+    def rebuild(
+        self,
+        tenant_id: TenantId | None = None,
+        *,
+        lost_version: str | None = None,
+        now: datetime,
+    ) -> int:
         """Recompute rollups from raw usage, of one tenant or of all; return the rows mended.
 
+        Args:
+            tenant_id: the tenant, or None for all.
+            lost_version: price version of rows that are gone and that the journal does not know.
+            now: the current instant.
+
         Raises:
+            ConflictError: `ambiguous_price_version`, where a row is gone and several books may
+                have rated it.
             MissingError: `unknown_price_version`, where a row names a book that is not kept.
         """
         self._register(now=now)
         with operator_session(self._engine) as session:
+            if lost_version is not None:
+                read_books(session, self._book).of_version(lost_version)
             if tenant_id is None:
                 tenants = list_tenants(session)
             else:
                 tenants = [get_tenant(session, tenant_id)]
-        return sum(self._rebuild_tenant(tenant, now=now) for tenant in tenants)
+        return sum(
+            self._rebuild_tenant(tenant, lost_version=lost_version, now=now) for tenant in tenants
+        )
 
     def _register(self, *, now: datetime) -> None:
         with operator_session(self._engine) as session:
@@ -105,12 +122,12 @@ class Costing:
         lock_costing(session, now=now)
         return Rater(books=read_books(session, self._book), tenant=tenant)
 
-    def _rebuild_tenant(self, tenant: Tenant, *, now: datetime) -> int:
+    def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, now: datetime) -> int:
         with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
             rater = self._rater(session, tenant, now=now)
             while _cost_batches(session, rater, now=now):
                 pass
-            changes = recompute(session, rater).changes
+            changes = recompute(session, rater, lost_version=lost_version).changes
             _write(session, tenant, changes, cause=Cause.REPAIR, now=now)
             return len(changes)
 

@@ -62,6 +62,7 @@ def build_price_book(document: Mapping[str, Any]) -> PriceBook:
     if not isinstance(tables, dict) or not tables:
         faults.append("rates: give at least one table, like [rates.sms]")
         tables = {}
+    faults += _ai_faults(tables)
     for channel, name, value in _flatten(tables, faults):
         try:
             rates[channel, name] = parse_rate(value, key=f"rates.{channel}.{name}")
@@ -110,6 +111,13 @@ def _head_faults(document: Mapping[str, Any]) -> Iterator[str]:
         yield f'currency: "{CURRENCY}" is the only one; amounts are never converted'
     for key in sorted(document.keys() - {"name", "currency", "rates"}):
         yield f"{key}: no such entry; there are name, currency and rates"
+
+
+def _ai_faults(tables: Mapping[str, Any]) -> Iterator[str]:
+    """Both sides have a rate or neither has: one alone would leave mixed rows without a price."""
+    table = tables.get("ai")
+    if isinstance(table, dict) and len(table.keys() & set(_AI_RATES.values())) == 1:
+        yield f"rates.ai: give both {' and '.join(_AI_RATES.values())}; a free side has the rate 0"
 
 
 def _flatten(tables: dict[str, Any], faults: list[str]) -> Iterator[tuple[str, str, object]]:

@@ -21,42 +21,40 @@ from ledger.tenant import Tenant
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rater:
-    """Rates the rows of one tenant."""
+    """Rates the rows of one tenant. The book that rates a row first rates it ever after."""
 
     books: Books
     tenant: Tenant
 
     def add_usage(self, row: RollupRow | None, key: RollupKey, tally: Tally) -> RollupRow:
-        """Return the row with usage added.
-
-        A priced row is rated by its own price version; a new or unpriced one takes the book in
-        force.
-        """
-        if row is None:
-            return self.new_row(key, tally)
-        unpriced = row.state is State.UNPRICED
-        book = self.books.current if unpriced else self.books.of_version(row.price_version)
-        return _rated(row, row.tally.plus(tally), book)
-
-    def correct(self, row: RollupRow | None, key: RollupKey, tally: Tally) -> RollupRow:
-        """Return the row as it should be, given its true sums: never at another price version.
+        """Return the row with usage added; a new one takes the book in force.
 
         Raises:
             MissingError: `unknown_price_version`.
         """
         if row is None:
-            return self.new_row(key, tally)
+            return self.new_row(key, tally, self.books.current)
+        return self.correct(row, row.tally.plus(tally))
+
+    def correct(self, row: RollupRow, tally: Tally) -> RollupRow:
+        """Return the row as it should be, given its true sums: never at another price version.
+
+        An unpriced row keeps its version, too: pricing it is an act of its own.
+
+        Raises:
+            MissingError: `unknown_price_version`.
+        """
         return _rated(row, tally, self.books.of_version(row.price_version))
 
-    def new_row(self, key: RollupKey, tally: Tally) -> RollupRow:
+    def new_row(self, key: RollupKey, tally: Tally, book: PriceBook) -> RollupRow:
         """Return the first revision of a row."""
-        rated = rate_usage(self.books.current, key, tally.measures)
+        rated = rate_usage(book, key, tally.measures)
         return RollupRow(
             key=key,
             tally=tally,
             day_start_utc=day_start(key.date, self.tenant),
             estimated_cost=rated.cost,
-            price_version=self.books.current.price_version,
+            price_version=book.price_version,
             price_source=rated.price_source,
             state=rated.state,
             settled_count=0,

@@ -21,13 +21,20 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """One thing a price can be put on; `column` names its count in `Measures`."""
+    """One thing a price can be put on.
+
+    Attributes:
+        column: its count in `Measures`.
+        side: for AI tokens, the side of the model that they are on.
+        apart: the price class that sets usage of this unit apart from that of the others, if any.
+    """
 
     name: str
     channel: str
     column: str
     counts: str
     side: Side | None = None
+    apart: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

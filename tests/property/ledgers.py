@@ -38,7 +38,7 @@ RATES: Final = {
 OTHER_RATES: Final = {
     "sms": {"outbound": "0.01"},
     "email": {"outbound": "0.00035", "inbound": "0.0000000007"},
-    "ai": {"input_per_1k_tokens": "0.002"},
+    "ai": {"input_per_1k_tokens": "0.002", "output_per_1k_tokens": "0"},
 }
 BOOK = build_price_book({"name": "fine", "currency": "USD", "rates": RATES})
 OTHER_BOOK = build_price_book({"name": "other", "currency": "USD", "rates": OTHER_RATES})

@@ -7,51 +7,16 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook, build_price_book, load_price_book
+from costing.prices import PriceBook, load_price_book
 from costing.verify import verify
 from ledger.batches import measure_backlog
-from ledger.models import usage_journal
-from ledger.rollups import RollupRow, State, read_rollups
-from ledger.session import operator_session, tenant_session
+from ledger.rollups import State
+from ledger.session import operator_session
 from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
+from tests.costed import book, differences, journal, only_row, other_book, rows, tamper
 
-ACME = TenantId("acme")
 MUCH_LATER = NOW + timedelta(days=30)
-
-
-def book(intake: Intake, *events: object) -> None:
-    results = intake.book(events, only_tenant=None, now=NOW)
-    assert {"stored"} == {str(result.status) for result in results}
-
-
-def rows(engine: sa.Engine, tenant_id: TenantId = ACME) -> list[RollupRow]:
-    with tenant_session(engine, tenant_id) as session:
-        return list(read_rollups(session).values())
-
-
-def only_row(engine: sa.Engine) -> RollupRow:
-    (row,) = rows(engine)
-    return row
-
-
-def journal(engine: sa.Engine) -> list[Any]:
-    with operator_session(engine) as session:
-        query = sa.select(usage_journal).order_by(usage_journal.c.entry_id)
-        return list(session.connection.execute(query).mappings())
-
-
-def tamper(engine: sa.Engine, statement: str) -> None:
-    with operator_session(engine, write=True) as session:
-        session.connection.execute(sa.text(statement))
-
-
-def differences(engine: sa.Engine, prices: PriceBook) -> list[str]:
-    return [difference.where for difference in verify(engine, prices).differences]
-
-
-def other_book(**rates: Any) -> PriceBook:
-    return build_price_book({"name": "other", "currency": "USD", "rates": rates})
 
 
 def test_an_ai_call_is_rolled_up_and_priced(
@@ -162,15 +127,27 @@ def test_a_row_keeps_the_price_version_that_rated_it_first(
     assert [(prices.price_version, 17_800_000), (dear.price_version, 10**9)] == found
 
 
-def test_an_unpriced_row_takes_the_book_in_force_when_usage_is_added(
-    engine: sa.Engine, intake: Intake, costing: Costing
+def test_an_unpriced_row_keeps_its_price_version_when_usage_is_added(
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
 ) -> None:
     inbound = {"channel": "email", "direction": "inbound"}
     book(intake, sms("a", **inbound))
     costing.run(now=NOW)
     book(intake, sms("b", **inbound))
     Costing(engine, other_book(email={"inbound": "0.5"})).run(now=NOW)
-    assert 10**9 == only_row(engine).estimated_cost
+    row = only_row(engine)
+    assert (None, prices.price_version) == (row.estimated_cost, row.price_version)
+
+
+def test_usage_billed_by_duration_takes_no_price_from_the_usage_beside_it(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    book(intake, ai("a"))
+    costing.run(now=NOW)
+    book(intake, ai("b", metadata={"model": "gpt-5.4", "audio_seconds": 30}))
+    costing.run(now=NOW)
+    found = {row.key.price_class: row.estimated_cost for row in rows(engine)}
+    assert {"standard": 5_000_000, "duration": None} == found
 
 
 def test_switching_the_flat_fallback_off_leaves_new_ai_rows_unpriced(
@@ -179,110 +156,6 @@ def test_switching_the_flat_fallback_off_leaves_new_ai_rows_unpriced(
     book(intake, ai())
     Costing(engine, load_price_book(ai_flat_fallback=False)).run(now=NOW)
     assert State.UNPRICED is only_row(engine).state
-
-
-def test_verify_ties_after_costing(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
-) -> None:
-    book(intake, sms("a"), ai("b"), sms("c", channel="email", direction="inbound"))
-    costing.run(now=NOW)
-    totals = verify(engine, prices).totals[0]
-    assert (3, 13_900_000, 1) == (totals.events, totals.cost, totals.unpriced_events)
-
-
-def test_usage_that_waits_is_apart_and_no_difference(
-    engine: sa.Engine, intake: Intake, prices: PriceBook
-) -> None:
-    book(intake, sms("a"))
-    report = verify(engine, prices)
-    assert (0, 1) == (report.totals[0].events, report.totals[0].pending.events)
-
-
-@pytest.mark.parametrize(
-    ("damage", "where"),
-    [
-        ("UPDATE usage_rollups_daily SET count = count + 1", ": events"),
-        ("UPDATE usage_rollups_daily SET estimated_cost = 5", ": estimated_cost"),
-        ("UPDATE usage_rollups_daily SET quantity = 7", ": quantity"),
-        ("UPDATE usage_rollups_daily SET state = 'free'", ": state"),
-        ("UPDATE usage_rollups_daily SET price_version = 'x'", "x is kept in the ledger"),
-        ("UPDATE usage_rollups_daily SET rollup_id = upper(hex(randomblob(16)))", "ledger gives"),
-        ("UPDATE usage_rollups_daily SET state = 'fine'", "ledger gives"),
-        ("DELETE FROM tenants", "tenant is not registered"),
-        ("UPDATE usage_rollups_daily SET derived_count = 1", ": derived_count"),
-        ("UPDATE usage_metrics SET quantity = 2", ": quantity"),
-        ("DELETE FROM usage_metrics", ": events"),
-        ("DELETE FROM usage_rollups_daily", "broadcast standard"),
-    ],
-)
-def test_verify_names_what_differs(
-    engine: sa.Engine,
-    intake: Intake,
-    costing: Costing,
-    prices: PriceBook,
-    *,
-    damage: str,
-    where: str,
-) -> None:
-    book(intake, sms("a"))
-    costing.run(now=NOW)
-    tamper(engine, damage)
-    (found,) = differences(engine, prices)
-    assert where == found[-len(where) :]
-
-
-def test_verify_names_a_pending_batch_that_lost_events(
-    engine: sa.Engine, intake: Intake, prices: PriceBook
-) -> None:
-    book(intake, sms("a"), sms("b"))
-    tamper(engine, "DELETE FROM usage_metrics WHERE event_id = 'a'")
-    assert ["pending batch 2: events"] == differences(engine, prices)
-
-
-def test_a_price_book_that_was_edited_in_the_ledger_is_found(
-    engine: sa.Engine, intake: Intake, costing: Costing, meterline: Any
-) -> None:
-    book(intake, sms("a"))
-    costing.run(now=NOW)
-    tamper(engine, "UPDATE price_books SET document = replace(document, '0.0089', '0.0001')")
-    done = meterline("verify")
-    assert (1, True) == (done.returncode, "was edited in the ledger" in done.stderr)
-
-
-def test_rebuild_mends_what_verify_finds_and_journals_closed_days(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
-) -> None:
-    book(intake, sms("a"), sms("b", channel="mms"))
-    costing.run(now=NOW)
-    tamper(engine, "UPDATE usage_rollups_daily SET estimated_cost = 1 WHERE channel = 'sms'")
-    tamper(engine, "DELETE FROM usage_rollups_daily WHERE channel = 'mms'")
-    mended = costing.rebuild(now=MUCH_LATER)
-    causes = [entry["cause"] for entry in journal(engine)]
-    assert (2, [], ["repair", "repair"]) == (mended, differences(engine, prices), causes)
-
-
-def test_rebuild_of_what_ties_changes_nothing(
-    engine: sa.Engine, intake: Intake, costing: Costing
-) -> None:
-    book(intake, sms("a"), ai("b"))
-    costing.run(now=NOW)
-    before = rows(engine)
-    assert (0, before) == (costing.rebuild(now=MUCH_LATER), rows(engine))
-
-
-def test_rebuild_costs_what_waits(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
-    book(intake, sms("a"))
-    costing.rebuild(ACME, now=NOW)
-    with operator_session(engine) as session:
-        assert (0, 1) == (measure_backlog(session).batches, len(rows(engine)))
-
-
-def test_rebuild_never_reprices(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
-    book(intake, sms("a"), sms("b", channel="email", direction="inbound"))
-    costing.run(now=NOW)
-    before = rows(engine)
-    dear = other_book(sms={"outbound": "1"}, email={"inbound": "1"})
-    assert (0, before) == (Costing(engine, dear).rebuild(now=NOW), rows(engine))
 
 
 def plans_of(engine: sa.Engine, run: Callable[[], object]) -> dict[str, str]:

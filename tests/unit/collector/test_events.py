@@ -143,13 +143,22 @@ def test_a_tenant_key_cannot_write_for_another_tenant(read: Any) -> None:
         ({"service_tier": "flex"}, "flex"),
         ({"service_tier": "fast"}, "priority"),
         ({"service_tier": "default", "batch": True}, "batch"),
+        ({"audio_seconds": 1}, "duration"),
+        ({"audio_seconds": 0}, "standard"),
+        ({"audio_seconds": 1, "service_tier": "flex"}, "flex.duration"),
     ],
 )
-def test_the_tier_as_served_sets_the_price_class(
+def test_the_tier_as_served_and_the_kind_of_unit_set_the_price_class(
     read: Any, metadata: dict[str, object], price_class: str
 ) -> None:
     event = read(ai(metadata={"total_tokens": 8, **metadata}))
     assert price_class == event.price_class
+
+
+def test_a_tier_with_no_room_for_the_kind_of_unit_is_refused(read: Any) -> None:
+    with pytest.raises(InvalidError) as refused:
+        read(ai(metadata={"audio_seconds": 1, "service_tier": "f" * 60}))
+    assert ("invalid_slug", "metadata.service_tier") == (refused.value.code, refused.value.key)
 
 
 @pytest.mark.parametrize(
