@@ -105,6 +105,10 @@ def _count_voice(quantity: object, metadata: Mapping[str, object]) -> Counted:
 
 
 def _count_ai(quantity: object, metadata: Mapping[str, object]) -> Counted:
+    if quantity is None and COUNT_KEYS.intersection(metadata) == _SIDES:
+        sent, received = metadata["input_tokens"], metadata["output_tokens"]
+        if type(sent) is type(received) is int and 0 <= sent <= MAX_COUNT >= received >= 0:
+            return Counted(Measures(sent + received, sent, output_tokens=received))  # nearly always
     counts = _read_tokens(metadata)
     given = _whole(quantity, key="quantity", code="invalid_quantity")
     total = _agree("quantity", given, "metadata.total_tokens", counts.get("total_tokens"))

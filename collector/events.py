@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
@@ -73,30 +74,27 @@ def read_event(
     metadata = _metadata(get("metadata"))
     time = _time(get("time"), now=now, max_future=rules.max_future)
     quantity = get("quantity")
-    source = _optional_slug(get("source"), "source")
-    feature = _optional_slug(get("feature"), "feature")
-    channel = _choice(get("channel"), _CHANNELS, "channel")
-    direction = _choice(get("direction"), DIRECTIONS, "direction")
+    labels = _labels(get("source"), get("feature"), get("channel"), get("direction"))
     event_id = _event_id(get("id"))
     cleaned = rules.policy.clean(metadata, _canonical(metadata))
-    labels = (channel, direction, source, feature)
+    channel, direction, source, feature = labels
     counted = count_usage(channel, quantity, metadata)
     tenant = _tenant(get("tenant"), only_tenant, find_tenant)
     event = UsageEvent(
-        event_id=event_id,
-        fingerprint=_fingerprint(labels, time, quantity, cleaned.traceless),
-        time=time,
-        date=time.astimezone(tenant.zone_at(time)).date(),
-        channel=channel,
-        direction=direction,
-        source=source,
-        feature=feature,
-        model=_model(metadata),
-        price_class=_price_class(metadata, counted.measures),
-        measures=counted.measures,
-        derived=counted.derived,
-        provisional=_flag(metadata, "provisional"),
-        metadata=cleaned.stored,
+        event_id,
+        _fingerprint(labels, time, quantity, cleaned.traceless),
+        time,
+        time.astimezone(tenant.zone_at(time)).date(),
+        channel,
+        direction,
+        source,
+        feature,
+        _model(metadata),
+        _price_class(metadata, counted.measures),
+        counted.derived,
+        _flag(metadata, "provisional"),
+        cleaned.stored,
+        counted.measures,
     )
     return Read(tenant.tenant_id, event, cleaned.dropped)
 
@@ -173,6 +171,32 @@ def _event_id(value: object) -> str:
         )
     check_identifier(value, key="id")
     return value
+
+
+_Labels = tuple[str, str, str | None, str | None]
+
+
+def _labels(source: object, feature: object, channel: object, direction: object) -> _Labels:
+    """Return channel, direction, source and feature, all checked."""
+    try:
+        return _known_labels(source, feature, channel, direction)
+    except TypeError:  # a list or an object cannot be looked up, nor be a label
+        return _check_labels(source, feature, channel, direction)
+
+
+def _check_labels(source: object, feature: object, channel: object, direction: object) -> _Labels:
+    checked_source = _optional_slug(source, "source")
+    checked_feature = _optional_slug(feature, "feature")
+    return (
+        _choice(channel, _CHANNELS, "channel"),
+        _choice(direction, DIRECTIONS, "direction"),
+        checked_source,
+        checked_feature,
+    )
+
+
+# The same few labels come again and again; what is refused is not remembered.
+_known_labels = lru_cache(maxsize=4096)(_check_labels)
 
 
 def _choice(value: object, choices: tuple[str, ...], key: str) -> str:

@@ -149,6 +149,8 @@ def _named_tenants(submitted: Sequence[object], only_tenant: TenantId | None) ->
 
 
 def _answer(event_id: str, status: Status, dropped: tuple[str, ...]) -> Result:
+    if status is Status.STORED and not dropped:  # nearly always
+        return Result(status, event_id)
     if status is Status.CONFLICT:
         return Result(
             status,

@@ -127,6 +127,9 @@ class MetadataPolicy:
         dropped: list[str] = []
         hidden: list[str] = []
         for key, value in metadata.items():
+            if type(value) is int and value >= 0 and key in COUNT_KEYS and key in self.allowed:
+                kept[key] = value  # most of what comes
+                continue
             _check_value(key, value)
             personal = _is_personal(key, value)
             if personal:
@@ -192,8 +195,7 @@ def check_identifier(text: str, *, key: str) -> None:
 
 def _check_value(key: str, value: object) -> None:
     if key in COUNT_KEYS:
-        if type(value) is not int or value < 0:
-            check_count(key, value)
+        check_count(key, value)
     elif isinstance(value, str):
         if len(value) > MAX_VALUE_CHARS:
             _refuse_content(key)

@@ -24,6 +24,8 @@ _NOT_DIGITS = re.compile(r"\D")
 def is_personal(value: object) -> bool:
     """Whether a value looks like, or holds, a phone number or an e-mail address."""
     if isinstance(value, str):
+        if value.isalpha():
+            return False
         return _holds_email(value) or any(
             _ISO_TIME.fullmatch(found.group()) is None for found in _PHONE.finditer(value)
         )

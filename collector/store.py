@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from ledger.batches import add_batch
 from ledger.event import Status, UsageEvent
+from ledger.measures import MEASURE_COLUMNS
 from ledger.models import usage_metrics
 from ledger.sequence import take_numbers
 from ledger.session import TenantSession
@@ -17,6 +17,11 @@ UNKNOWN_FINGERPRINT = b"\x00"
 """Fingerprint of a row taken over from SP-3: nobody knows what was submitted."""
 
 _COLUMNS = usage_metrics.c
+_INSERTED = ("tenant_id", "id", "batch_id", *UsageEvent._fields[:-1], *MEASURE_COLUMNS)
+_INSERT = (
+    f"INSERT INTO {usage_metrics.name} ({', '.join(_INSERTED)})"
+    f" VALUES ({', '.join('?' * len(_INSERTED))}) ON CONFLICT DO NOTHING"
+)
 
 
 def book_events(
@@ -63,31 +68,19 @@ def _insert(session: TenantSession, events: Sequence[UsageEvent], numbers: range
     rows: list[tuple[Any, ...]] = [
         (
             tenant_id,
-            event.event_id,
             number,
             batch_id,
-            event.fingerprint,
+            event_id,
+            fingerprint,
             # The driver's own text form of instants: SQLAlchemy's type would write the same.
-            event.time.isoformat(" ", "microseconds")[:26],
-            event.date.isoformat(),
-            event.channel,
-            event.direction,
-            event.source,
-            event.feature,
-            event.model,
-            event.price_class,
-            *event.measures,
-            event.derived,
-            event.provisional,
-            event.metadata,
+            time.isoformat(" ", "microseconds")[:26],
+            date.isoformat(),
+            *rest,
+            *measures,
         )
-        for number, event in zip(numbers, events, strict=True)
+        for number, (event_id, fingerprint, time, date, *rest, measures) in zip(
+            numbers, events, strict=True
+        )
     ]
     # Rows go to the driver as tuples: per-row parameter handling costs as much as the insert.
-    statement = _insert_statement(session.connection.dialect)
-    return session.connection.exec_driver_sql(statement, rows).rowcount
-
-
-@cache
-def _insert_statement(dialect: sa.Dialect) -> str:
-    return f"{sa.insert(usage_metrics).compile(dialect=dialect)} ON CONFLICT DO NOTHING"
+    return session.connection.exec_driver_sql(_INSERT, rows).rowcount

@@ -19,15 +19,17 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 class UsageEvent(NamedTuple):
     """One validated, normalised usage of one tenant; a held value is a valid value.
 
+    The fields have the names of the columns of `usage_metrics`.
+
     Attributes:
         event_id: identity within the tenant, at most 255 characters.
         fingerprint: what was submitted, condensed: tells a duplicate from a conflict.
         time: when it happened, aware, UTC.
         date: the tenant's local date of `time`.
-        measures: the billable counts.
         derived: the counts were derived from a total.
         provisional: the submitter expects a better count later.
         metadata: allow-listed scalars as canonical JSON text, or None.
+        measures: the billable counts.
     """
 
     event_id: str
@@ -40,10 +42,10 @@ class UsageEvent(NamedTuple):
     feature: str | None
     model: str | None
     price_class: str
-    measures: Measures
     derived: bool
     provisional: bool
     metadata: str | None
+    measures: Measures
 
 
 class Status(StrEnum):

@@ -58,6 +58,8 @@ class Tenant:
         return self._zones[self._place(instant)]
 
     def _place(self, instant: datetime) -> int:
+        if len(self.periods) == 1:
+            return 0
         return max(bisect_right(self._starts, instant) - 1, 0)
 
     @property

@@ -75,7 +75,10 @@ def other_intake(other_engine: sa.Engine, rules: Rules) -> Intake:
 
 @pytest.fixture
 def raised_book() -> PriceBook:
-    rates = {"sms": {"outbound": "0.02"}, "ai": {"input_per_1k_tokens": "0.004"}}
+    rates = {
+        "sms": {"outbound": "0.02"},
+        "ai": {"input_per_1k_tokens": "0.004", "output_per_1k_tokens": "0"},
+    }
     return build_price_book({"name": "raised", "currency": "USD", "rates": rates})
 
 
