@@ -221,7 +221,7 @@ def test_a_downgrade_is_refused_while_usage_waits(engine: sa.Engine, intake: Int
     intake.book([sms()], only_tenant=None, now=NOW)
     with pytest.raises(ConflictError) as refused:
         schema.downgrade(engine, "0001")
-    assert ("usage_pending", "0002") == (refused.value.code, schema.current_revision(engine))
+    assert ("usage_pending", "0003") == (refused.value.code, schema.current_revision(engine))
 
 
 def test_an_empty_database_can_be_taken_down_to_nothing(engine: sa.Engine) -> None:
