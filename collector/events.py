@@ -79,7 +79,7 @@ def read_event(
     cleaned = rules.policy.clean(metadata, _canonical(metadata))
     channel, direction, source, feature = labels
     counted = count_usage(channel, quantity, metadata)
-    tenant = _tenant(get("tenant"), only_tenant, find_tenant)
+    tenant = _tenant(get("tenant"), only_tenant, find_tenant, time)
     event = UsageEvent(
         event_id,
         _fingerprint(labels, time, quantity, cleaned.traceless),
@@ -139,8 +139,10 @@ def _fingerprint(
     return FINGERPRINT_VERSION + hashlib.blake2b(body + metadata, digest_size=16).digest()
 
 
-def _tenant(value: object, only_tenant: TenantId | None, find_tenant: FindTenant) -> Tenant:
-    """Return the tenant that an event is for, and that its credential may write for."""
+def _tenant(
+    value: object, only_tenant: TenantId | None, find_tenant: FindTenant, time: datetime
+) -> Tenant:
+    """Return the tenant that an event of `time` is for, and that its credential may write for."""
     tenant_id = only_tenant if value is None else parse_tenant_id(value)
     if tenant_id is None:
         raise InvalidError("missing_tenant", "name the tenant of the usage", key="tenant")
@@ -155,6 +157,10 @@ def _tenant(value: object, only_tenant: TenantId | None, find_tenant: FindTenant
             "register the tenant first, with `meterline tenant add`",
             key="tenant",
             value=tenant_id,
+        )
+    if tenant.is_closed_at(time):
+        raise InvalidError(
+            "closed_tenant", "the tenant was closed by then", key="tenant", value=tenant_id
         )
     return tenant
 

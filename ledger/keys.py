@@ -1,6 +1,5 @@
 """API keys: 256 random bits, stored as a SHA-256 digest, shown once when they are made."""
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+from ledger.digest import digest_secret
 from ledger.errors import InvalidError, MissingError
 from ledger.models import api_keys
 from ledger.session import OperatorSession
@@ -72,7 +72,7 @@ def create_key(
     session.connection.execute(
         sa.insert(api_keys).values(
             key_id=key.key_id,
-            key_hash=_digest(secret),
+            key_hash=digest_secret(secret),
             tenant_id=tenant_id,
             scopes=" ".join(sorted(scopes)),
             label=label,
@@ -85,7 +85,7 @@ def create_key(
 def find_key(session: OperatorSession, secret: str) -> ApiKey | None:
     """Return the key with this secret, unless there is none or it was revoked."""
     query = sa.select(api_keys).where(
-        api_keys.c.key_hash == _digest(secret), api_keys.c.revoked_at.is_(None)
+        api_keys.c.key_hash == digest_secret(secret), api_keys.c.revoked_at.is_(None)
     )
     row = session.connection.execute(query).one_or_none()
     return None if row is None else _key(row)
@@ -110,10 +110,6 @@ def revoke_key(session: OperatorSession, key_id: str, *, now: datetime) -> None:
     )
     if session.connection.execute(statement).rowcount == 0:
         raise MissingError("unknown_key", f"there is no key {key_id}", key="key", value=key_id)
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
 
 
 def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:

@@ -21,6 +21,7 @@ tenants = sa.Table(
     sa.Column("tenant_id", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(128), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
 )
 
 tenant_periods = sa.Table(
@@ -42,6 +43,51 @@ api_keys = sa.Table(
     sa.Column("label", sa.String(128), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
+)
+
+# The tables of accounts do not grow with usage, and a person without a tenant has rows in them:
+# users are few, and of the other three a row is taken out after it expired.
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("login", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("tenant_id", sa.String(64)),
+    sa.Column("password_hash", sa.String(255), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("disabled_at", UtcDateTime),
+)
+
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("token_hash", sa.LargeBinary(32), primary_key=True),
+    # The user of ours whose sign-in it is; none where the host vouched for the subject.
+    sa.Column("login", sa.String(64)),
+    sa.Column("subject", sa.String(128), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("tenant_id", sa.String(64)),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+sign_in_links = sa.Table(
+    "sign_in_links",
+    metadata,
+    sa.Column("code_hash", sa.LargeBinary(32), primary_key=True),
+    sa.Column("subject", sa.String(128), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("tenant_id", sa.String(64)),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+sign_in_failures = sa.Table(
+    "sign_in_failures",
+    metadata,
+    sa.Column("failure_id", sa.Uuid, primary_key=True),
+    sa.Column("address_hash", sa.LargeBinary(32), nullable=False, index=True),
+    sa.Column("login_hash", sa.LargeBinary(32), nullable=False),
+    sa.Column("failed_at", UtcDateTime, nullable=False, index=True),
 )
 
 usage_metrics = sa.Table(

@@ -30,11 +30,15 @@ class TenantPeriod:
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
-    """A tenant with its periods, oldest first; there is always at least one."""
+    """A tenant with its periods, oldest first; there is always at least one.
+
+    `closed_at` None: it is open. A closed tenant keeps all it has and uses nothing from then on.
+    """
 
     tenant_id: TenantId
     name: str
     periods: tuple[TenantPeriod, ...]
+    closed_at: datetime | None = None
 
     def __post_init__(self) -> None:
         starts = [period.valid_from for period in self.periods]
@@ -61,6 +65,10 @@ class Tenant:
         if len(self.periods) == 1:
             return 0
         return max(bisect_right(self._starts, instant) - 1, 0)
+
+    def is_closed_at(self, instant: datetime) -> bool:
+        """Whether the tenant had closed by `instant`, the closing itself included."""
+        return self.closed_at is not None and instant >= self.closed_at
 
     @property
     def current(self) -> TenantPeriod:

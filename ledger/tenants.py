@@ -1,6 +1,7 @@
 """Tenants and their dated periods in SQL."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -94,6 +95,58 @@ def change_tenant(  # noqa: PLR0913 - as above
     return get_tenant(session, tenant_id)
 
 
+def put_tenant(  # noqa: PLR0913 - as above
+    session: OperatorSession,
+    tenant_id: TenantId,
+    *,
+    name: str,
+    plan: str,
+    timezone: str,
+    now: datetime,
+) -> tuple[Tenant, bool]:
+    """Make a tenant what is given, whatever it was; return it and whether it is new.
+
+    A tenant that was closed is open again. Plan and time zone change from `now` on.
+    """
+    if tenant_id not in find_tenants(session, {tenant_id}):
+        added = add_tenant(session, tenant_id, name=name, plan=plan, timezone=timezone, now=now)
+        return added, True
+    reopen_tenant(session, tenant_id)
+    changed = change_tenant(session, tenant_id, name=name, plan=plan, timezone=timezone, now=now)
+    return changed, False
+
+
+def close_tenant(session: OperatorSession, tenant_id: TenantId, *, now: datetime) -> Tenant:
+    """Refuse usage of a tenant from `now` on and erase nothing; doing it again changes nothing.
+
+    Raises:
+        MissingError: `unknown_tenant`.
+    """
+    get_tenant(session, tenant_id)
+    first = sa.func.coalesce(tenants.c.closed_at, sa.bindparam("now", now))
+    _set_closing(session, tenant_id, first)
+    return get_tenant(session, tenant_id)
+
+
+def reopen_tenant(session: OperatorSession, tenant_id: TenantId) -> Tenant:
+    """Take usage of a tenant again, also late usage of the time in which it was closed.
+
+    Raises:
+        MissingError: `unknown_tenant`.
+    """
+    get_tenant(session, tenant_id)
+    _set_closing(session, tenant_id, sa.null())
+    return get_tenant(session, tenant_id)
+
+
+def _set_closing(
+    session: OperatorSession, tenant_id: TenantId, closed_at: sa.ColumnElement[Any]
+) -> None:
+    session.connection.execute(
+        sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(closed_at=closed_at)
+    )
+
+
 def _append_period(session: OperatorSession, tenant_id: TenantId, period: TenantPeriod) -> None:
     session.connection.execute(
         sa.insert(tenant_periods).values(
@@ -110,6 +163,7 @@ def _read(session: OperatorSession, condition: sa.ColumnElement[bool]) -> dict[T
         sa.select(
             tenants.c.tenant_id,
             tenants.c.name,
+            tenants.c.closed_at,
             tenant_periods.c.valid_from,
             tenant_periods.c.plan,
             tenant_periods.c.timezone,
@@ -118,14 +172,20 @@ def _read(session: OperatorSession, condition: sa.ColumnElement[bool]) -> dict[T
         .where(condition)
         .order_by(tenants.c.tenant_id, tenant_periods.c.valid_from)
     )
-    names: dict[TenantId, str] = {}
+    known: dict[TenantId, tuple[str, datetime | None]] = {}
     periods: dict[TenantId, list[TenantPeriod]] = {}
-    for tenant_id, name, valid_from, plan, timezone in session.connection.execute(query):
-        names[tenant_id] = name
+    for tenant_id, name, closed_at, *period in session.connection.execute(query):
+        known[tenant_id] = name, closed_at
+        valid_from, plan, timezone = period
         periods.setdefault(tenant_id, []).append(
             TenantPeriod(valid_from=valid_from, plan=plan, timezone=timezone)
         )
     return {
-        tenant_id: Tenant(tenant_id=tenant_id, name=name, periods=tuple(periods[tenant_id]))
-        for tenant_id, name in names.items()
+        tenant_id: Tenant(
+            tenant_id=tenant_id,
+            name=name,
+            periods=tuple(periods[tenant_id]),
+            closed_at=closed_at,
+        )
+        for tenant_id, (name, closed_at) in known.items()
     }

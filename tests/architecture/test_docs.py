@@ -11,7 +11,7 @@ from ledger.settings import Settings
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
-# Made from a key, by two branches, or handed on through a parameter.
+# Made from a key, by two branches or by their class, or handed on through a parameter.
 INDIRECT_CODES = {
     "ambiguous_column",
     "id_conflict",
@@ -19,6 +19,7 @@ INDIRECT_CODES = {
     "invalid_count",
     "invalid_quantity",
     "missing_column",
+    "too_many_attempts",
     "unknown_channel",
     "unknown_direction",
 }

@@ -16,6 +16,8 @@ PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
 SERVER = sorted(set(PACKAGES) - {"tests", "bench"})
 SOURCES = sorted(path for package in (*SERVER, "bench") for path in (ROOT / package).rglob("*.py"))
 REFERENCE_TABLES = {"api_keys", "price_books", "sequences"}
+# Users are few; of the others a row is taken out after it expired.
+ACCOUNT_TABLES = {"users", "sign_ins", "sign_in_links", "sign_in_failures"}
 LAYERS = [
     {"cli", "migrations"},
     {"api", "grafana"},
@@ -113,7 +115,7 @@ def test_every_growing_table_has_the_tenant_in_every_key() -> None:
     lacking = [
         (table.name, key)
         for table in metadata.tables.values()
-        if table.name not in REFERENCE_TABLES
+        if table.name not in REFERENCE_TABLES | ACCOUNT_TABLES
         for key in keys_of(table)
         if "tenant_id" not in key
     ]
