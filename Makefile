@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock test soak check pin format bench clean
+.PHONY: help setup lock demo test soak check pin format bench clean
 
 help: ## Print this help
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -32,6 +32,11 @@ lock: ## Resolve the dependencies anew and write the lock files
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev \
 		-c requirements/server.lock pyproject.toml -o requirements/dev.lock
+
+##@ Look
+
+demo: setup ## Make 90 days of invented usage and serve them, with links to sign in
+	$(BIN)/meterline demo
 
 ##@ Work
 

@@ -13,16 +13,8 @@ from cli.wiring import open_ledger
 def serve(host: str, port: int, workers: int, *, work: bool) -> None:
     """Serve the HTTP API."""
     # Flask and gunicorn take a third of the time that other commands need to start.
-    from cli.server import Server  # noqa: PLC0415
+    from cli.server import Server, server_options  # noqa: PLC0415
 
     # Tells now what is wrong with the ledger, and leaves no connection that a fork would share.
     open_ledger().engine.dispose()
-    options = {
-        "bind": f"{host}:{port}",
-        "workers": workers,
-        "threads": 4,
-        "worker_class": "gthread",
-        "proc_name": "meterline",
-        "control_socket_disable": True,
-    }
-    Server(options, costing=work).run()
+    Server(server_options(host, port, workers=workers), costing=work).run()

@@ -12,6 +12,18 @@ from gunicorn.arbiter import Arbiter
 from cli.wsgi import create
 
 
+def server_options(host: str, port: int, *, workers: int) -> dict[str, Any]:
+    """Return gunicorn's settings, by name, for serving on a port."""
+    return {
+        "bind": f"{host}:{port}",
+        "workers": workers,
+        "threads": 4,
+        "worker_class": "gthread",
+        "proc_name": "meterline",
+        "control_socket_disable": True,
+    }
+
+
 class Server(BaseApplication):
     """An HTTP server whose every worker process builds its own application."""
 

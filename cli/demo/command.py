@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from cli.demo.file import make_demo_file
 from cli.demo.run import book_deliveries, prepare_ledger
+from cli.demo.serving import check_port, serve_demo
 from cli.demo.tenants import TENANTS
 from cli.demo.usage import count_deliveries, deliver_usage
 from cli.wiring import connect
@@ -37,15 +38,18 @@ _MOST_DAYS = 366
     type=click.Path(dir_okay=False, path_type=Path),
     help="File of the ledger. Made anew if a demo made it; any other file is left as it is.",
 )
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="On 127.0.0.1."
+)
 @click.option("--no-serve", is_flag=True, help="Make the ledger and stop.")
-def demo(days: int, path: Path, *, no_serve: bool) -> None:
-    """Make a ledger with invented tenants and plausible usage.
+def demo(days: int, path: Path, port: int, *, no_serve: bool) -> None:
+    """Make a ledger with invented tenants and plausible usage, and serve it.
 
     The usage goes through the real intake and costing and is verified. The same day and the same
-    --days give the same figures every time.
+    --days give the same figures every time. Links that sign in are printed when it is served.
     """
     if not no_serve:
-        raise click.UsageError("this version makes the ledger and does not serve it: --no-serve")
+        check_port(port)
     url = f"sqlite:///{path}"
     wiring = connect(url)
     if wiring.engine.url.database != str(path):
@@ -60,12 +64,13 @@ def demo(days: int, path: Path, *, no_serve: bool) -> None:
     ) as bar:
         counts = book_deliveries(wiring, bar, now=began)
     report = verify(wiring.engine, wiring.book)
-    wiring.engine.dispose()
     if report.differences:
         click.echo(f"error: the demo ledger does not tie: {report.differences[0]}", err=True)
         sys.exit(1)
     _tell(counts, report, seconds=(wiring.clock() - began).total_seconds())
     click.echo(f"ledger: {path}\nnext: METERLINE_DATABASE_URL={shlex.quote(url)} meterline verify")
+    if not no_serve:
+        serve_demo(wiring.engine, url, port=port, now=wiring.clock())
 
 
 def _tell(counts: Counter[Status], report: Report, *, seconds: float) -> None:
