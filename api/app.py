@@ -5,12 +5,13 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import events, health
+from api import events, health, session_links, tenants
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
 from api.errors import Problem, register_error_handlers
 from api.headers import add_security_headers
+from api.pages import signin
 from api.services import Services
 
 API_VERSION = "1"
@@ -41,6 +42,9 @@ def create_app(services: Services) -> OpenAPI:
     register_error_handlers(app)
     app.register_api(events.blueprint)
     app.register_api(health.blueprint)
+    app.register_api(session_links.blueprint)
+    app.register_api(tenants.blueprint)
+    app.register_blueprint(signin.blueprint)
 
     @app.route("/api/openapi.json")
     @public
