@@ -1,23 +1,32 @@
 """The Flask application factory."""
 
-from flask import Response, jsonify
+from flask import Flask, Response, jsonify
 from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import events, health
-from api.auth import BEARER_SCHEME
+from api.auth.middleware import auth_middleware
+from api.auth.policy import public, require_policies
+from api.auth.schemes import SECURITY_SCHEMES
 from api.errors import Problem, register_error_handlers
+from api.headers import add_security_headers
 from api.services import Services
 
 API_VERSION = "1"
 
 
 def create_app(services: Services) -> OpenAPI:
-    """Build the application around running services."""
+    """Build the application around running services.
+
+    Raises:
+        InvalidError: `invalid_settings`, keys that cannot verify a token of the host.
+        LookupError: a view without a policy.
+    """
     app = OpenAPI(
         __name__,
         info=Info(title="Meterline", version=API_VERSION),
-        security_schemes=BEARER_SCHEME,
+        security_schemes=SECURITY_SCHEMES,
         validation_error_status="400",
         validation_error_model=Problem,
         doc_ui=False,
@@ -25,12 +34,24 @@ def create_app(services: Services) -> OpenAPI:
     )
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     services.attach(app)
+    services.host_tokens  # noqa: B018 - settings that cannot work are told now, not by a request
+    _trust_proxies(app, services.settings.trusted_proxies)
+    app.before_request(auth_middleware)
+    app.after_request(add_security_headers)
     register_error_handlers(app)
     app.register_api(events.blueprint)
     app.register_api(health.blueprint)
 
     @app.route("/api/openapi.json")
+    @public
     def openapi() -> Response:
         return jsonify(app.api_doc)
 
+    require_policies(app)
     return app
+
+
+def _trust_proxies(app: Flask, count: int) -> None:
+    """Take the client's address and scheme from what the last `count` proxies added."""
+    if count:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0)  # type: ignore[method-assign] # Flask's documented way to put middleware around an application

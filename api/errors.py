@@ -1,11 +1,16 @@
-"""Problem bodies (RFC 9457): one table maps the kind of an error to its status."""
+"""Problem bodies (RFC 9457): one table maps the kind of an error to its status.
+
+On a page the same problem is told in HTML.
+"""
 
 from http import HTTPStatus
 
-from flask import Flask, Response, current_app, jsonify
+from flask import Flask, Response, current_app, jsonify, make_response, render_template
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from api.pages.blueprint import is_page
+from ledger.accounts.throttle import ThrottledError
 from ledger.errors import InvalidError, Kind, MeterlineError
 
 PROBLEM_TYPE = "application/problem+json"
@@ -55,6 +60,7 @@ class UnsupportedTypeError(InvalidError):
 _STATUS_OF_ERROR: dict[type[MeterlineError], HTTPStatus] = {
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ThrottledError: HTTPStatus.TOO_MANY_REQUESTS,
     UnsupportedTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 
@@ -65,6 +71,8 @@ def problem(error: MeterlineError) -> Response:
     response = _problem(status, error.code, error.message, key=error.key, value=error.value)
     if status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, ThrottledError):
+        response.headers["Retry-After"] = str(error.retry_after)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
     return response
@@ -106,7 +114,16 @@ def _problem(status: HTTPStatus, code: str, detail: str, **where: str | None) ->
         detail=detail,
         **where,
     )
-    response = jsonify(body.model_dump(exclude_none=True))
+    response = _page(body) if is_page() else _json(body)
     response.status_code = status
+    return response
+
+
+def _page(body: Problem) -> Response:
+    return make_response(render_template("error.html", problem=body))
+
+
+def _json(body: Problem) -> Response:
+    response = jsonify(body.model_dump(exclude_none=True))
     response.mimetype = PROBLEM_TYPE
     return response

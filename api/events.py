@@ -7,7 +7,9 @@ import orjson
 from flask import Response, current_app, request
 from flask_openapi.blueprint import APIBlueprint
 
-from api.auth import caller, require_scope
+from api.auth.caller import caller
+from api.auth.policy import require_scope
+from api.auth.schemes import API_KEY
 from api.body import read_whole_body
 from api.errors import PROBLEM_TYPE, Problem, TooLargeError, UnsupportedTypeError
 from api.schemas import CloudEvent, Event, EventsAnswer
@@ -17,7 +19,7 @@ from collector.intake import Result
 from ledger.event import Status
 from ledger.keys import Scope
 
-blueprint = APIBlueprint("events", __name__, abp_security=[{"api_key": []}])
+blueprint = APIBlueprint("events", __name__, abp_security=[API_KEY])
 
 _PROBLEM = {
     "content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}},

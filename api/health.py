@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from flask import current_app
 from flask_openapi.blueprint import APIBlueprint
 
+from api.auth.policy import public
 from api.schemas import Health
 from api.services import Services
 from ledger.models import tenants
@@ -13,12 +14,14 @@ blueprint = APIBlueprint("health", __name__)
 
 
 @blueprint.get("/healthz", summary="Is the process up?", responses={"200": Health})
+@public
 def healthz() -> dict[str, str]:
     """Answer without looking at anything else."""
     return Health(status="ok").model_dump()
 
 
 @blueprint.get("/readyz", summary="Does the ledger answer?", responses={"200": Health})
+@public
 def readyz() -> dict[str, str]:
     """Read one row of the ledger; a problem with status 503 says that it does not answer."""
     with operator_session(Services.of(current_app).engine) as session:

@@ -1,11 +1,13 @@
 """The running parts that the routes work with, put together by the command line."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import sqlalchemy as sa
 from flask import Flask
 
+from api.auth.host_token import HostTokens, build_host_tokens
 from collector.intake import Intake
 from ledger.clock import Clock
 from ledger.settings import Settings
@@ -21,6 +23,11 @@ class Services:
     intake: Intake
     settings: Settings
     clock: Clock
+
+    @cached_property
+    def host_tokens(self) -> HostTokens | None:
+        """The reader of tokens that the host signs; None where they are refused."""
+        return build_host_tokens(self.settings)
 
     def attach(self, app: Flask) -> None:
         """Make the services known to an application."""

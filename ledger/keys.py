@@ -13,7 +13,8 @@ from ledger.models import api_keys
 from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 
-_PREFIX = "mtl_"
+KEY_PREFIX = "mtl_"
+"""What every secret of a key starts with."""
 
 
 class Scope(StrEnum):
@@ -60,7 +61,7 @@ def create_key(
     now: datetime,
 ) -> tuple[ApiKey, str]:
     """Make a key and return it with its secret, which is stored nowhere."""
-    secret = _PREFIX + secrets.token_urlsafe(32)
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(
         key_id=secrets.token_hex(4),
         tenant_id=tenant_id,

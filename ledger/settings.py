@@ -1,17 +1,24 @@
 """Settings from the environment, read once, typed, with all faults reported together."""
 
 import os
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ledger.accounts.roles import Role, parse_role
 from ledger.engine import DEFAULT_URL, parse_database_url
 from ledger.errors import InvalidError
 
 _PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
+_MIN_JWT_SECRET_BYTES = 32
+_SYMMETRIC = "HS256"
+_OWN_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 
 
 class Settings(BaseSettings):
@@ -50,6 +57,36 @@ class Settings(BaseSettings):
     ai_flat_fallback: bool = Field(
         default=True, description="Rate AI models by the flat map; off leaves them unpriced."
     )
+    # Comes before the settings that depend on it: a field can only look at those above it.
+    jwt_algorithm: Literal["HS256", "RS256", "ES256"] | None = Field(
+        default=None, description="The one algorithm of the host's tokens; unset: they are refused."
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="The secret shared with the host, at least 32 bytes (HS256)."
+    )
+    jwt_jwks: str | None = Field(
+        default=None, description="Address or file of the host's public keys (RS256, ES256)."
+    )
+    jwt_issuer: str | None = Field(default=None, description="What `iss` of a token must be.")
+    jwt_audience: str | None = Field(default=None, description="What `aud` of a token must hold.")
+    jwt_tenant_claim: str = Field(
+        default="tenant_id", min_length=1, description="The claim that names the tenant."
+    )
+    jwt_role_claim: str = Field(
+        default="role", min_length=1, description="The claim that names the role."
+    )
+    jwt_subject_claim: str = Field(
+        default="sub", min_length=1, description="The claim that names the person."
+    )
+    jwt_roles: Annotated[Mapping[str, Role], NoDecode] = Field(
+        default=_OWN_ROLES, description="Our role for each of the host's, as `theirs=ours,…`."
+    )
+    secure_cookies: bool = Field(
+        default=True, description="Send cookies over https alone; off is for a plain test set-up."
+    )
+    trusted_proxies: int = Field(
+        default=0, ge=0, le=10, description="How many proxies in front add X-Forwarded-For."
+    )
 
     @field_validator("metadata_keys", mode="before")
     @classmethod
@@ -73,6 +110,88 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value()) < _MIN_HASH_KEY:
             raise ValueError(f"needs at least {_MIN_HASH_KEY} characters")
         return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _a_shared_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        _need(value is not None, info, {_SYMMETRIC})
+        if value is not None and len(value.get_secret_value().encode()) < _MIN_JWT_SECRET_BYTES:
+            raise ValueError(f"needs at least {_MIN_JWT_SECRET_BYTES} bytes")
+        return value
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def _a_place_of_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
+        _need(value is not None, info, {"RS256", "ES256"})
+        if value is not None and not _is_trustworthy(value):
+            raise ValueError("must be an https address, http on loopback, or the path of a file")
+        return value
+
+    @field_validator("jwt_issuer", "jwt_audience")
+    @classmethod
+    def _a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
+        _need(bool(value), info, {_SYMMETRIC, "RS256", "ES256"})
+        return value
+
+    @field_validator("jwt_roles", mode="before")
+    @classmethod
+    def _map_roles(cls, value: object) -> object:
+        return _parse_roles(value) if isinstance(value, str) else value
+
+
+def _need(is_there: bool, info: ValidationInfo, algorithms: set[str]) -> None:  # noqa: FBT001 - one fact about the field, positional as in a sentence
+    """Check that a setting is there exactly where the algorithm is one of these."""
+    if "jwt_algorithm" not in info.data:
+        return  # it is wrong itself, and told so
+    algorithm = info.data["jwt_algorithm"]
+    if algorithm in algorithms and not is_there:
+        raise ValueError(f"is needed where METERLINE_JWT_ALGORITHM is {algorithm}")
+    if algorithm not in algorithms and is_there:
+        wanted = " or ".join(sorted(algorithms))
+        raise ValueError(f"has a meaning only where METERLINE_JWT_ALGORITHM is {wanted}")
+
+
+def _is_trustworthy(place: str) -> bool:
+    """Whether public keys can come from there unchanged: a file, https, or this machine."""
+    if "://" not in place:
+        return bool(place)
+    try:
+        parts = urlsplit(place)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_local(host)))
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse_roles(text: str) -> dict[str, Role]:
+    """Read `theirs=ours,…`; the last equals sign of a pair separates, so that names may hold one.
+
+    Raises:
+        ValueError: with all that is wrong.
+    """
+    roles: dict[str, Role] = {}
+    faults = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        theirs, separator, ours = (piece.strip() for piece in part.rpartition("="))
+        if not separator or not theirs:
+            faults.append("write each as theirs=ours")
+        elif theirs in roles:
+            faults.append("a role is mapped twice")
+        else:
+            try:
+                roles[theirs] = parse_role(ours)
+            except InvalidError as error:
+                faults.append(error.message)
+    if faults or not roles:
+        raise ValueError("; ".join(dict.fromkeys(faults)) or "maps no role")
+    return roles
 
 
 def load_settings() -> Settings:
