@@ -1,0 +1,52 @@
+"""Our own style sheets, scripts and icons, under addresses that change when their content does."""
+
+import hashlib
+from functools import cache
+from importlib import resources
+
+from flask import Blueprint, Response, request, send_file
+
+from api.auth.policy import public
+from ledger.errors import MissingError
+
+blueprint = Blueprint("assets", __name__)
+
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_FOREVER = 365 * 86_400
+
+
+def asset_url(name: str) -> str:
+    """Return the address of a file of `api/static`; it has a digest of the content in it."""
+    return f"/static/{name}?v={_digest(name)}"
+
+
+@blueprint.get("/static/<name>")
+@public
+def asset(name: str) -> Response:
+    """Send a file; for as long as its content stays, where the address names it."""
+    if name not in _names():
+        raise MissingError("unknown_asset", "there is no such file", value=name)
+    path = resources.files("api").joinpath("static", name)
+    with resources.as_file(path) as file:
+        response = send_file(file, mimetype=_TYPES[name.rpartition(".")[2]], etag=_digest(name))
+    if request.args.get("v") == _digest(name):
+        response.cache_control.max_age = _FOREVER
+        response.cache_control.public = True
+        response.cache_control.immutable = True
+        response.cache_control.no_cache = None
+    return response
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(
+        file.name
+        for file in resources.files("api").joinpath("static").iterdir()
+        if file.name.rpartition(".")[2] in _TYPES
+    )
+
+
+@cache
+def _digest(name: str) -> str:
+    content = resources.files("api").joinpath("static", name).read_bytes()
+    return hashlib.sha256(content).hexdigest()[:16]

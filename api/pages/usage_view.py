@@ -1,0 +1,226 @@
+"""What the usage page says, as text: made of reports alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+
+from api.pages.chart import colour_of
+from api.pages.money import (
+    choose_places,
+    round_to_places,
+    show_count,
+    show_date,
+    show_dates,
+    show_exact_usd,
+    show_usd,
+)
+from api.report_request import ReportRequest
+from costing.reports.channels import list_channels
+from costing.reports.features import FeatureRow
+from costing.reports.figures import Figures, add_figures
+from costing.reports.series import SeriesPoint
+from costing.reports.summary import Freshness, Summary, TopSpend
+from ledger.money import Nanos
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Money:
+    """An amount as it is shown and as it is; both None: there is usage, and none has a price."""
+
+    shown: str | None
+    exact: str | None
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether the exact amount has more to say."""
+        return self.shown != self.exact
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A row of figures. `label` and `source` None: the usage does not say."""
+
+    label: str | None
+    count: str
+    cost: Money
+    unpriced: str | None
+    channel: str = ""
+    colour: str = ""
+    percent: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """What most was spent on."""
+
+    label: str
+    cost: Money
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Day:
+    """One local date of the chart, a cell a channel, None where nothing was used."""
+
+    iso: str
+    label: str
+    cells: tuple[Money | None, ...]
+    total: Money
+    unpriced: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageView:
+    """All that the usage page shows.
+
+    Attributes:
+        sum_of_rows: what the rounded rows of the channel table add up to, where that is not what
+            the total rounds to.
+    """
+
+    dates: str
+    has_usage: bool
+    total: Line
+    shares_known: bool
+    top_channel: Card | None
+    top_feature: Card | None
+    channels: tuple[Line, ...]
+    features: tuple[Line, ...]
+    days: tuple[Day, ...]
+    rounded_to: str
+    sum_of_rows: str | None
+    flat_rated: str | None
+    freshness: str
+    waiting: str | None
+
+
+def build_usage_view(
+    asked: ReportRequest,
+    report: Summary,
+    points: Sequence[SeriesPoint],
+    features: Sequence[FeatureRow],
+) -> UsageView:
+    """Return what the usage page shows. All amounts on it have the same number of decimals."""
+    amounts = [row.figures.estimated_cost for row in (*report.channels, *features)]
+    places = choose_places(amounts)
+    titles = {row.channel: row.title for row in report.channels}
+    rows = sum(round_to_places(row.figures.estimated_cost or Nanos(0), places)
+               for row in report.channels)  # fmt: skip
+    total = report.total.estimated_cost
+    ties = total is None or rows == round_to_places(total, places)
+    flat = report.total.flat_rated_count
+    waiting = report.freshness.pending_events
+    return UsageView(
+        dates=show_dates(asked.dates.start, asked.dates.end - timedelta(days=1)),
+        has_usage=any(row.figures.count or row.figures.estimated_cost for row in features),
+        total=_line("Total", report.total, places),
+        shares_known=any(row.percent for row in report.channels),
+        top_channel=_card(report.top_channel, places, titles),
+        top_feature=_card(report.top_feature, places, {}),
+        channels=tuple(
+            _line(
+                row.title,
+                row.figures,
+                places,
+                colour=colour_of(row.channel),
+                percent=None if row.percent is None else f"{row.percent}%",
+            )
+            for row in report.channels
+        ),
+        features=tuple(
+            _line(
+                row.feature,
+                row.figures,
+                places,
+                channel=titles[row.channel],
+                colour=colour_of(row.channel),
+                source=row.source,
+            )
+            for row in features
+        ),
+        days=_days(points, places),
+        rounded_to="the cent" if places == 2 else f"{places} decimals",  # noqa: PLR2004 - cents
+        sum_of_rows=None if ties else show_usd(Nanos(rows), places),
+        flat_rated=show_count(flat) if flat else None,
+        freshness=describe_freshness(report.freshness, asked.now),
+        waiting=show_count(waiting) if waiting else None,
+    )
+
+
+def describe_freshness(freshness: Freshness, now: datetime) -> str:
+    """Say when the figures were last updated."""
+    if freshness.costed_at is None:
+        return "not updated yet"
+    minutes = max(int((now - freshness.costed_at).total_seconds()) // 60, 0)
+    for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            number = minutes // size
+            return f"updated {number} {unit}{'' if number == 1 else 's'} ago"
+    return "updated less than a minute ago"
+
+
+def show_money(amount: Nanos | None, places: int) -> Money:
+    """Return an amount as it is shown and as it is."""
+    if amount is None:
+        return Money(shown=None, exact=None)
+    return Money(shown=show_usd(amount, places), exact=show_exact_usd(amount))
+
+
+def _line(  # noqa: PLR0913 - each is a cell of the row
+    label: str | None,
+    figures: Figures,
+    places: int,
+    *,
+    channel: str = "",
+    colour: str = "",
+    percent: str | None = None,
+    source: str | None = None,
+) -> Line:
+    return Line(
+        label=label,
+        count=show_count(figures.count),
+        cost=show_money(figures.estimated_cost, places),
+        unpriced=_unpriced(figures),
+        channel=channel,
+        colour=colour,
+        percent=percent,
+        source=source,
+    )
+
+
+def _unpriced(figures: Figures) -> str | None:
+    return show_count(figures.unpriced_count) if figures.unpriced_count else None
+
+
+def _card(top: TopSpend | None, places: int, titles: dict[str, str]) -> Card | None:
+    if top is None:
+        return None
+    return Card(label=titles.get(top.name, top.name), cost=show_money(top.estimated_cost, places))
+
+
+def _days(points: Sequence[SeriesPoint], places: int) -> tuple[Day, ...]:
+    by_date = groupby(points, key=lambda point: point.date)
+    return tuple(_day(day, [point.figures for point in found], places) for day, found in by_date)
+
+
+def _day(day: date, figures: list[Figures], places: int) -> Day:
+    total = add_figures(figures)
+    return Day(
+        iso=day.isoformat(),
+        label=show_date(day),
+        cells=tuple(
+            show_money(one.estimated_cost, places) if one.count or one.estimated_cost else None
+            for one in figures
+        ),
+        total=show_money(total.estimated_cost, places),
+        unpriced=_unpriced(total),
+    )
+
+
+def series_titles(points: Sequence[SeriesPoint]) -> tuple[tuple[str, str], ...]:
+    """Return title and colour of each channel of a series, in its order."""
+    return tuple(
+        (channel.title, colour_of(channel.name))
+        for channel in list_channels(point.channel for point in points)
+    )
