@@ -4,6 +4,7 @@ from flask import Response, current_app
 from flask_openapi.blueprint import APIBlueprint
 
 from api.auth.policy import require_role
+from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import operator_session
 from api.errors import PROBLEM_TYPE, Problem
 from api.grid_query import GRID_PARAMETERS, read_grid_query
@@ -14,7 +15,7 @@ from costing.reports.tenant_grid import tenant_grid
 from ledger.accounts.roles import Role
 from ledger.keys import Scope
 
-blueprint = APIBlueprint("admin", __name__, abp_security=[{"api_key": []}])
+blueprint = APIBlueprint("admin", __name__, abp_security=[API_KEY, HOST_TOKEN, SIGN_IN])
 
 may_see_all_tenants = require_role(Role.ROOT_ADMIN, Role.OPS, scope=Scope.READ)
 

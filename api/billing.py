@@ -8,6 +8,7 @@ from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 
 from api.auth.policy import require_role
+from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.errors import PROBLEM_TYPE, Problem
 from api.parameters import FROM, RANGE, TO
 from api.report_answers import answer, features_answer, series_answer, summary_answer
@@ -21,13 +22,13 @@ from costing.reports.summary import summary
 from ledger.accounts.roles import Role
 from ledger.keys import Scope
 
-blueprint = APIBlueprint("billing", __name__, abp_security=[{"api_key": []}])
+blueprint = APIBlueprint("billing", __name__, abp_security=[API_KEY, HOST_TOKEN, SIGN_IN])
 
 may_see_billing = require_role(Role.TENANT_ADMIN, scope=Scope.READ)
 
 _PARAMETERS: dict[str, Any] = {"parameters": [RANGE, FROM, TO]}
 _PROBLEM = {"content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}}}
-_PROBLEMS: dict[str, Any] = {
+_PROBLEMS: dict[str | int, Any] = {
     "400": {"description": "A parameter or a range that cannot be read", **_PROBLEM},
     "401": {"description": "No valid credential", **_PROBLEM},
     "403": {"description": "A credential without this role or scope, or no tenant", **_PROBLEM},

@@ -1,4 +1,4 @@
-"""What every report of one tenant begins with: one snapshot, the tenant, and the range asked for."""
+"""What a report of one tenant begins with: one snapshot, the tenant, and the range asked for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -21,10 +21,10 @@ from ledger.money import Nanos
 _VEGA_LITE = "6.4"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 16, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 20, 16, 26
 _LABEL_SIZE = 12
-_MARK_SIZE = 46
-_DENSE = 6
+_MARK_SIZES = {False: 46, True: 24}
+_DENSE = 12
 _ROOT = re.compile(r"^<svg [^>]*>")
 
 KNOWN_CHANNELS: Final = ("sms", "mms", "voice", "email", "ai")
@@ -68,6 +68,7 @@ def chart_spec(points: Sequence[SeriesPoint], size: Size) -> dict[str, Any]:
     days = sorted({point.date for point in points})
     low, high = _extent(points)
     ticks, step = money_ticks(low, high), money_step(low, high)
+    dense = size.plot_width < _DENSE * len(days)
     channels = list(dict.fromkeys(point.channel for point in points))
     return {
         "$schema": _SCHEMA,
@@ -76,8 +77,8 @@ def chart_spec(points: Sequence[SeriesPoint], size: Size) -> dict[str, Any]:
         "padding": {"left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
         "autosize": {"type": "none"},
         "encoding": {"x": _x(days, size)},
-        "layer": [_bars(points, channels, ticks, step), _unpriced_marks(points)],
-        "config": _config(dense=size.plot_width < _DENSE * len(days)),
+        "layer": [_bars(points, channels, ticks, step), _unpriced_marks(points, dense=dense)],
+        "config": _config(dense=dense),
     }
 
 
@@ -169,7 +170,7 @@ def _bars(
     }
 
 
-def _unpriced_marks(points: Sequence[SeriesPoint]) -> dict[str, Any]:
+def _unpriced_marks(points: Sequence[SeriesPoint], *, dense: bool) -> dict[str, Any]:
     """Mark the days on which some usage has no price, above the bars."""
     unpriced = sorted({point.date.isoformat() for point in points if point.figures.unpriced_count})
     return {
@@ -178,7 +179,7 @@ def _unpriced_marks(points: Sequence[SeriesPoint]) -> dict[str, Any]:
             "type": "point",
             "shape": "triangle-down",
             "filled": True,
-            "size": _MARK_SIZE,
+            "size": _MARK_SIZES[dense],
             "color": "var(--chart-unpriced)",
             "opacity": 1,
             "clip": False,

@@ -101,9 +101,9 @@ def build_usage_view(
     points: Sequence[SeriesPoint],
     features: Sequence[FeatureRow],
 ) -> UsageView:
-    """Return what the usage page shows. All amounts on it have the same number of decimals."""
-    amounts = [row.figures.estimated_cost for row in (*report.channels, *features)]
-    places = choose_places(amounts)
+    """Return what the usage page shows; cards and tables have the same number of decimals."""
+    figures = [row.figures for row in report.channels] + [row.figures for row in features]
+    places = choose_places(one.estimated_cost for one in figures)
     titles = {row.channel: row.title for row in report.channels}
     rows = sum(round_to_places(row.figures.estimated_cost or Nanos(0), places)
                for row in report.channels)  # fmt: skip
@@ -139,7 +139,7 @@ def build_usage_view(
             )
             for row in features
         ),
-        days=_days(points, places),
+        days=_days(points),
         rounded_to="the cent" if places == 2 else f"{places} decimals",  # noqa: PLR2004 - cents
         sum_of_rows=None if ties else show_usd(Nanos(rows), places),
         flat_rated=show_count(flat) if flat else None,
@@ -199,7 +199,9 @@ def _card(top: TopSpend | None, places: int, titles: dict[str, str]) -> Card | N
     return Card(label=titles.get(top.name, top.name), cost=show_money(top.estimated_cost, places))
 
 
-def _days(points: Sequence[SeriesPoint], places: int) -> tuple[Day, ...]:
+def _days(points: Sequence[SeriesPoint]) -> tuple[Day, ...]:
+    # Days are smaller than their sums, so that they may need more decimals than the rest.
+    places = choose_places(point.figures.estimated_cost for point in points)
     by_date = groupby(points, key=lambda point: point.date)
     return tuple(_day(day, [point.figures for point in found], places) for day, found in by_date)
 
