@@ -38,6 +38,10 @@ class Problem(BaseModel):
     value: str | None = Field(default=None, description="The offending value, shortened")
 
 
+PROBLEM_RESPONSE = {"content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}}}
+"""What an OpenAPI description of a refusal says beside its reason."""
+
+
 class UnauthorizedError(MeterlineError):
     """Nobody is known to be calling."""
 

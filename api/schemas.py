@@ -76,3 +76,32 @@ class Health(BaseModel):
     """Whether this process is up."""
 
     status: str
+
+
+class SessionLink(BaseModel):
+    """A link that signs one browser in, once."""
+
+    url: str = Field(description="On this server: `/signin?code=…`")
+    expires_at: datetime = Field(description="60 seconds after it was made")
+
+
+class TenantBody(BaseModel):
+    """What a tenant is to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=128, description="Name that people read")
+    plan: str = Field(min_length=1, max_length=128, description="Plan from now on")
+    timezone: str = Field(description="IANA zone of its days from now on, like Europe/Berlin")
+
+
+class TenantAnswer(BaseModel):
+    """A tenant with its plan and time zone of now."""
+
+    tenant_id: str
+    name: str
+    plan: str
+    timezone: str
+    closed_at: datetime | None = Field(
+        description="Usage from then on is rejected; null: it is open"
+    )

@@ -12,14 +12,16 @@ from ledger.tenants import (
     UNASSIGNED_PLAN,
     add_tenant,
     change_tenant,
+    close_tenant,
     get_tenant,
     list_tenants,
+    reopen_tenant,
 )
 
 
 @click.group()
 def tenant() -> None:
-    """Register and change tenants."""
+    """Register, change and close tenants."""
 
 
 @tenant.command("add")
@@ -66,19 +68,49 @@ def change(tenant_id: str, name: str | None, plan: str | None, timezone: str | N
     click.echo(_describe(changed))
 
 
+@tenant.command("close")
+@click.argument("tenant_id")
+def close(tenant_id: str) -> None:
+    """Refuse usage of a tenant from now on. Nothing is erased; late usage is still booked."""
+    wiring = open_ledger()
+    with operator_session(wiring.engine, write=True) as session:
+        closed = close_tenant(session, parse_tenant_id(tenant_id), now=wiring.clock())
+    click.echo(_describe(closed))
+
+
+@tenant.command("reopen")
+@click.argument("tenant_id")
+def reopen(tenant_id: str) -> None:
+    """Take usage of a closed tenant again."""
+    wiring = open_ledger()
+    with operator_session(wiring.engine, write=True) as session:
+        opened = reopen_tenant(session, parse_tenant_id(tenant_id))
+    click.echo(_describe(opened))
+
+
 @tenant.command("list")
 def show() -> None:
-    """List all tenants."""
+    """List all tenants, closed ones too."""
     with operator_session(open_ledger().engine) as session:
         found = list_tenants(session)
-    headers = ("tenant", "name", "plan", "time zone")
-    rows = [(t.tenant_id, t.name, t.current.plan, t.current.timezone) for t in found]
+    headers = ("tenant", "name", "plan", "time zone", "closed")
+    rows = [
+        (
+            t.tenant_id,
+            t.name,
+            t.current.plan,
+            t.current.timezone,
+            "" if t.closed_at is None else f"{t.closed_at:%Y-%m-%d}",
+        )
+        for t in found
+    ]
     click.echo(tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True))
 
 
 def _describe(found: Tenant) -> str:
     period = found.current
-    return f"tenant {found.tenant_id}: {found.name}, plan {period.plan}, {period.timezone}"
+    closed = "" if found.closed_at is None else f", closed since {found.closed_at.isoformat()}"
+    return f"tenant {found.tenant_id}: {found.name}, plan {period.plan}, {period.timezone}{closed}"
 
 
 @click.group()

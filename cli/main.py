@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cli import accounts, data, database, doctor, serve, working
+from cli import accounts, data, database, doctor, serve, users, working
 from cli.demo.command import demo
 from cli.messages import describe
 from ledger.errors import Kind, MeterlineError
@@ -37,6 +37,7 @@ def main() -> None:
 main.add_command(database.db)
 main.add_command(accounts.tenant)
 main.add_command(accounts.key)
+main.add_command(users.user)
 main.add_command(data.import_file)
 main.add_command(data.export)
 main.add_command(working.work)

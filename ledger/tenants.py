@@ -118,13 +118,12 @@ def put_tenant(  # noqa: PLR0913 - as above
 ) -> tuple[Tenant, bool]:
     """Make a tenant what is given, whatever it was; return it and whether it is new.
 
-    A tenant that was closed is open again, also for late usage of the time between. Plan and time
-    zone change from `now` on.
+    A tenant that was closed is open again. Plan and time zone change from `now` on.
     """
     if tenant_id not in find_tenants(session, {tenant_id}):
         added = add_tenant(session, tenant_id, name=name, plan=plan, timezone=timezone, now=now)
         return added, True
-    _set_closing(session, tenant_id, sa.null())
+    reopen_tenant(session, tenant_id)
     changed = change_tenant(session, tenant_id, name=name, plan=plan, timezone=timezone, now=now)
     return changed, False
 
@@ -138,6 +137,17 @@ def close_tenant(session: OperatorSession, tenant_id: TenantId, *, now: datetime
     get_tenant(session, tenant_id)
     first = sa.func.coalesce(tenants.c.closed_at, sa.bindparam("now", now))
     _set_closing(session, tenant_id, first)
+    return get_tenant(session, tenant_id)
+
+
+def reopen_tenant(session: OperatorSession, tenant_id: TenantId) -> Tenant:
+    """Take usage of a tenant again, also late usage of the time in which it was closed.
+
+    Raises:
+        MissingError: `unknown_tenant`.
+    """
+    get_tenant(session, tenant_id)
+    _set_closing(session, tenant_id, sa.null())
     return get_tenant(session, tenant_id)
 
 

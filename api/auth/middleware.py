@@ -1,5 +1,6 @@
 """Runs before every view: finds its policy, finds who calls, and lets nobody else in."""
 
+from http import HTTPStatus
 from urllib.parse import quote
 
 from flask import current_app, g, redirect, request
@@ -10,6 +11,7 @@ from api.auth.credentials import read_credential
 from api.auth.csrf import check_csrf
 from api.auth.policy import judge, policy_of
 from api.errors import UnauthorizedError
+from api.pages.addresses import SIGN_IN
 from api.pages.blueprint import is_page
 from api.services import Services
 from ledger.errors import ForbiddenError
@@ -48,11 +50,11 @@ def auth_middleware() -> Response | None:
 def _to_sign_in() -> Response:
     """Send a browser to the sign-in page, and from there back to where it wanted to go."""
     if request.method not in _SAFE_METHODS:
-        return redirect("/signin", 303)
+        return redirect(SIGN_IN, HTTPStatus.SEE_OTHER)
     wanted = quote(request.path)
     if request.query_string:
         wanted += "?" + request.query_string.decode("latin-1")
-    return redirect("/signin?next=" + quote(wanted, safe="/"), 303)
+    return redirect(f"{SIGN_IN}?next={quote(wanted, safe='/')}", HTTPStatus.SEE_OTHER)
 
 
 def _require_registered(services: Services, found: Caller) -> None:

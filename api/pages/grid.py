@@ -14,7 +14,7 @@ from costing.reports.tenant_grid import tenant_grid
 from ledger.accounts.roles import Role
 from ledger.batches import measure_backlog
 
-blueprint = PageBlueprint("tenants", __name__)
+blueprint = PageBlueprint("grid", __name__)
 
 
 @blueprint.get("/admin/usage")

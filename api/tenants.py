@@ -1,0 +1,151 @@
+"""`/api/admin/tenants/…`: the host keeps us in step with its tenants."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Response, current_app, jsonify, request
+from flask_openapi.blueprint import APIBlueprint
+from flask_openapi.types import ResponseDict
+
+from api.auth.policy import require_role
+from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
+from api.auth.tenancy import operator_session
+from api.body import read_whole_body
+from api.errors import PROBLEM_RESPONSE, UnsupportedTypeError
+from api.schemas import TenantAnswer, TenantBody
+from api.services import Services
+from ledger.accounts.roles import Role
+from ledger.errors import InvalidError
+from ledger.keys import Scope
+from ledger.tenant import Tenant, parse_label, parse_tenant_id, parse_timezone
+from ledger.tenants import close_tenant, get_tenant, put_tenant
+
+blueprint = APIBlueprint("tenants", __name__, abp_security=[API_KEY, HOST_TOKEN, SIGN_IN])
+
+may_keep_tenants = require_role(Role.ROOT_ADMIN, scope=Scope.TENANTS)
+
+_PATH = "/api/admin/tenants/<tenant_id>"
+_ID: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "tenant_id",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"},
+            "description": "The id that the host uses: 1 to 64 of A-Z a-z 0-9 _ . -",
+        }
+    ]
+}
+_MALFORMED: ResponseDict = {
+    "400": {"description": "An id or a field that cannot be", **PROBLEM_RESPONSE}
+}
+_UNKNOWN: ResponseDict = {"404": {"description": "No such tenant", **PROBLEM_RESPONSE}}
+_REFUSED: ResponseDict = {
+    "401": {"description": "No valid credential", **PROBLEM_RESPONSE},
+    "403": {"description": "Not a root admin, or bound to a tenant", **PROBLEM_RESPONSE},
+    "503": {"description": "The ledger does not answer; send again", **PROBLEM_RESPONSE},
+}
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {"application/json": {"schema": TenantBody.model_json_schema()}},
+}
+
+
+@blueprint.put(
+    _PATH,
+    summary="Register, change or reopen a tenant",
+    responses={
+        "200": TenantAnswer,
+        "201": TenantAnswer,
+        **_MALFORMED,
+        **_REFUSED,
+        "415": {"description": "Not application/json", **PROBLEM_RESPONSE},
+    },
+    request_body=_BODY,
+    openapi_extensions=_ID,
+)
+@may_keep_tenants
+def put(tenant_id: str) -> tuple[Response, HTTPStatus]:
+    """Make a tenant what the body says; 201 where it is new. Sending again changes nothing.
+
+    Plan and time zone change from now on; what was booked stays. A closed tenant is open again.
+    """
+    wanted = _read_fields()
+    with operator_session(write=True) as session:
+        tenant, created = put_tenant(
+            session,
+            parse_tenant_id(tenant_id),
+            name=parse_label(wanted["name"], key="name"),
+            plan=parse_label(wanted["plan"], key="plan"),
+            timezone=parse_timezone(wanted["timezone"]),
+            now=Services.of(current_app).clock(),
+        )
+    return _answer(tenant), HTTPStatus.CREATED if created else HTTPStatus.OK
+
+
+@blueprint.get(
+    _PATH,
+    summary="Show a tenant",
+    responses={"200": TenantAnswer, **_MALFORMED, **_REFUSED, **_UNKNOWN},
+    openapi_extensions=_ID,
+)
+@may_keep_tenants
+def show(tenant_id: str) -> Response:
+    """Return a tenant with its plan and time zone of now."""
+    with operator_session() as session:
+        return _answer(get_tenant(session, parse_tenant_id(tenant_id)))
+
+
+@blueprint.delete(
+    _PATH,
+    summary="Close a tenant",
+    responses={"200": TenantAnswer, **_MALFORMED, **_REFUSED, **_UNKNOWN},
+    openapi_extensions=_ID,
+)
+@may_keep_tenants
+def close(tenant_id: str) -> Response:
+    """Refuse usage from now on and erase nothing. Closing again changes nothing."""
+    now = Services.of(current_app).clock()
+    with operator_session(write=True) as session:
+        return _answer(close_tenant(session, parse_tenant_id(tenant_id), now=now))
+
+
+def _read_fields() -> dict[str, Any]:
+    """Return the fields of the body: all that there are, and no others.
+
+    Raises:
+        InvalidError: `malformed_json`, `not_an_object`, `missing_field` or `unknown_field`.
+        UnsupportedTypeError: `unsupported_type`.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedTypeError(
+            "unsupported_type",
+            "Content-Type is application/json",
+            key="Content-Type",
+            value=request.mimetype,
+        )
+    try:
+        fields = orjson.loads(read_whole_body())
+    except orjson.JSONDecodeError as error:
+        raise InvalidError("malformed_json", f"not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InvalidError("not_an_object", "send a JSON object")
+    known = TenantBody.model_fields
+    for key in sorted(fields.keys() - known.keys()):
+        raise InvalidError("unknown_field", f"fields are {', '.join(known)}", key=key)
+    for key in known:
+        if key not in fields:
+            raise InvalidError("missing_field", f"{key} is needed", key=key)
+    return fields
+
+
+def _answer(tenant: Tenant) -> Response:
+    answer = TenantAnswer(
+        tenant_id=tenant.tenant_id,
+        name=tenant.name,
+        plan=tenant.current.plan,
+        timezone=tenant.current.timezone,
+        closed_at=tenant.closed_at,
+    )
+    return jsonify(answer.model_dump(mode="json"))
