@@ -2,12 +2,12 @@
 
 import hashlib
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, abort, request, send_file
 
 from api.auth.policy import public
-from ledger.errors import MissingError
 
 blueprint = Blueprint("assets", __name__)
 
@@ -25,7 +25,7 @@ def asset_url(name: str) -> str:
 def asset(name: str) -> Response:
     """Send a file; for as long as its content stays, where the address names it."""
     if name not in _names():
-        raise MissingError("unknown_asset", "there is no such file", value=name)
+        abort(HTTPStatus.NOT_FOUND)
     path = resources.files("api").joinpath("static", name)
     with resources.as_file(path) as file:
         response = send_file(file, mimetype=_TYPES[name.rpartition(".")[2]], etag=_digest(name))

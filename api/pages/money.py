@@ -6,7 +6,10 @@ from typing import Final
 
 from ledger.money import NANOS_PER_USD, Nanos, format_usd
 
-_PLACES: Final = (2, 4, 6, 9)
+CENTS: Final = 2
+"""Decimals of a cent."""
+
+_PLACES: Final = (CENTS, 4, 6, 9)
 _MINUS = "\N{MINUS SIGN}"
 _LETTERS: Final = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
 _PLAIN_BELOW = 100_000

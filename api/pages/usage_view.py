@@ -7,6 +7,7 @@ from itertools import groupby
 
 from api.pages.chart import colour_of
 from api.pages.money import (
+    CENTS,
     choose_places,
     round_to_places,
     show_count,
@@ -16,7 +17,7 @@ from api.pages.money import (
     show_usd,
 )
 from api.report_request import ReportRequest
-from costing.reports.channels import list_channels
+from costing.reports.channels import ChannelRow, list_channels
 from costing.reports.features import FeatureRow
 from costing.reports.figures import Figures, add_figures
 from costing.reports.series import SeriesPoint
@@ -105,10 +106,6 @@ def build_usage_view(
     figures = [row.figures for row in report.channels] + [row.figures for row in features]
     places = choose_places(one.estimated_cost for one in figures)
     titles = {row.channel: row.title for row in report.channels}
-    rows = sum(round_to_places(row.figures.estimated_cost or Nanos(0), places)
-               for row in report.channels)  # fmt: skip
-    total = report.total.estimated_cost
-    ties = total is None or rows == round_to_places(total, places)
     flat = report.total.flat_rated_count
     waiting = report.freshness.pending_events
     return UsageView(
@@ -118,30 +115,11 @@ def build_usage_view(
         shares_known=any(row.percent for row in report.channels),
         top_channel=_card(report.top_channel, places, titles),
         top_feature=_card(report.top_feature, places, {}),
-        channels=tuple(
-            _line(
-                row.title,
-                row.figures,
-                places,
-                colour=colour_of(row.channel),
-                percent=None if row.percent is None else f"{row.percent}%",
-            )
-            for row in report.channels
-        ),
-        features=tuple(
-            _line(
-                row.feature,
-                row.figures,
-                places,
-                channel=titles[row.channel],
-                colour=colour_of(row.channel),
-                source=row.source,
-            )
-            for row in features
-        ),
+        channels=tuple(_channel_line(row, places) for row in report.channels),
+        features=tuple(_feature_line(row, places, titles) for row in features),
         days=_days(points),
-        rounded_to="the cent" if places == 2 else f"{places} decimals",  # noqa: PLR2004 - cents
-        sum_of_rows=None if ties else show_usd(Nanos(rows), places),
+        rounded_to="the cent" if places == CENTS else f"{places} decimals",
+        sum_of_rows=_sum_of_rows(report, places),
         flat_rated=show_count(flat) if flat else None,
         freshness=describe_freshness(report.freshness, asked.now),
         waiting=show_count(waiting) if waiting else None,
@@ -165,6 +143,37 @@ def show_money(amount: Nanos | None, places: int) -> Money:
     if amount is None:
         return Money(shown=None, exact=None)
     return Money(shown=show_usd(amount, places), exact=show_exact_usd(amount))
+
+
+def _channel_line(row: ChannelRow, places: int) -> Line:
+    return _line(
+        row.title,
+        row.figures,
+        places,
+        colour=colour_of(row.channel),
+        percent=None if row.percent is None else f"{row.percent}%",
+    )
+
+
+def _feature_line(row: FeatureRow, places: int, titles: dict[str, str]) -> Line:
+    return _line(
+        row.feature,
+        row.figures,
+        places,
+        channel=titles[row.channel],
+        colour=colour_of(row.channel),
+        source=row.source,
+    )
+
+
+def _sum_of_rows(report: Summary, places: int) -> str | None:
+    """Return what the rows add up to as they are shown, unless it is what the total rounds to."""
+    costs = [row.figures.estimated_cost or Nanos(0) for row in report.channels]
+    shown = Nanos(sum(round_to_places(cost, places) for cost in costs))
+    total = report.total.estimated_cost
+    if total is None or shown == round_to_places(total, places):
+        return None
+    return show_usd(shown, places)
 
 
 def _line(  # noqa: PLR0913 - each is a cell of the row
