@@ -31,11 +31,7 @@ class Money:
 
     shown: str | None
     exact: str | None
-
-    @property
-    def is_rounded(self) -> bool:
-        """Whether the exact amount has more to say."""
-        return self.shown != self.exact
+    is_rounded: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,8 +137,12 @@ def describe_freshness(freshness: Freshness, now: datetime) -> str:
 def show_money(amount: Nanos | None, places: int) -> Money:
     """Return an amount as it is shown and as it is."""
     if amount is None:
-        return Money(shown=None, exact=None)
-    return Money(shown=show_usd(amount, places), exact=show_exact_usd(amount))
+        return Money(shown=None, exact=None, is_rounded=False)
+    return Money(
+        shown=show_usd(amount, places),
+        exact=show_exact_usd(amount),
+        is_rounded=round_to_places(amount, places) != amount,
+    )
 
 
 def _channel_line(row: ChannelRow, places: int) -> Line:
