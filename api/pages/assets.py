@@ -5,7 +5,9 @@ from functools import cache
 from http import HTTPStatus
 from importlib import resources
 
-from flask import Blueprint, Response, abort, request, send_file
+from flask import Blueprint, Response, abort, request
+
+from werkzeug.wrappers import Response as BaseResponse
 
 from api.auth.policy import public
 
@@ -22,19 +24,17 @@ def asset_url(name: str) -> str:
 
 @blueprint.get("/static/<name>")
 @public
-def asset(name: str) -> Response:
+def asset(name: str) -> BaseResponse:
     """Send a file; for as long as its content stays, where the address names it."""
     if name not in _names():
         abort(HTTPStatus.NOT_FOUND)
-    path = resources.files("api").joinpath("static", name)
-    with resources.as_file(path) as file:
-        response = send_file(file, mimetype=_TYPES[name.rpartition(".")[2]], etag=_digest(name))
+    response = Response(_read(name), mimetype=_TYPES[name.rpartition(".")[2]])
+    response.set_etag(_digest(name))
     if request.args.get("v") == _digest(name):
         response.cache_control.max_age = _FOREVER
         response.cache_control.public = True
         response.cache_control.immutable = True
-        response.cache_control.no_cache = None
-    return response
+    return response.make_conditional(request)
 
 
 @cache
@@ -47,6 +47,10 @@ def _names() -> frozenset[str]:
 
 
 @cache
+def _read(name: str) -> bytes:
+    return resources.files("api").joinpath("static", name).read_bytes()
+
+
+@cache
 def _digest(name: str) -> str:
-    content = resources.files("api").joinpath("static", name).read_bytes()
-    return hashlib.sha256(content).hexdigest()[:16]
+    return hashlib.sha256(_read(name)).hexdigest()[:16]

@@ -103,8 +103,9 @@ def test_a_question_for_the_head_alone_leaves_no_transaction(
     client: FlaskClient, engine: sa.Engine
 ) -> None:
     headers = bearer(make_key(engine, Scope.READ, tenant="acme"))
-    response = client.head(URL, headers=headers)
-    assert (200, b"", 0) == (response.status_code, response.data, open_connections(engine))
+    with client.head(URL, headers=headers) as response:
+        assert (200, b"") == (response.status_code, response.data)
+    assert 0 == open_connections(engine)
 
 
 def test_a_fault_before_the_first_line_is_a_problem(client: FlaskClient, engine: sa.Engine) -> None:
