@@ -5,13 +5,14 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import events, health, session_links, tenants
+from api import admin, billing, events, health, session_links, tenants
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
 from api.errors import Problem, register_error_handlers
 from api.headers import add_security_headers
-from api.pages import signin
+from api.pages import assets, grid, signin, usage
+from api.pages.environment import prepare_templates
 from api.services import Services
 
 API_VERSION = "1"
@@ -40,11 +41,11 @@ def create_app(services: Services) -> OpenAPI:
     app.before_request(auth_middleware)
     app.after_request(add_security_headers)
     register_error_handlers(app)
-    app.register_api(events.blueprint)
-    app.register_api(health.blueprint)
-    app.register_api(session_links.blueprint)
-    app.register_api(tenants.blueprint)
-    app.register_blueprint(signin.blueprint)
+    for described in (events, health, billing, admin, session_links, tenants):
+        app.register_api(described.blueprint)
+    prepare_templates(app)
+    for page in (assets, signin, usage, grid):
+        app.register_blueprint(page.blueprint)
 
     @app.route("/api/openapi.json")
     @public

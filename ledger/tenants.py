@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from ledger.errors import ConflictError, MissingError
 from ledger.models import tenant_periods, tenants
-from ledger.session import OperatorSession
+from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
 
 UNASSIGNED_PLAN = "unassigned"
@@ -32,12 +32,24 @@ def get_tenant(session: OperatorSession, tenant_id: TenantId) -> Tenant:
     Raises:
         MissingError: `unknown_tenant`.
     """
-    found = find_tenants(session, {tenant_id}).get(tenant_id)
-    if found is None:
+    return _only(find_tenants(session, {tenant_id}), tenant_id)
+
+
+def get_own_tenant(session: TenantSession) -> Tenant:
+    """Return the tenant that the session is for.
+
+    Raises:
+        MissingError: `unknown_tenant`.
+    """
+    return _only(_read(session, tenants.c.tenant_id == session.tenant_id), session.tenant_id)
+
+
+def _only(found: dict[TenantId, Tenant], tenant_id: TenantId) -> Tenant:
+    if tenant_id not in found:
         raise MissingError(
             "unknown_tenant", f"there is no tenant {tenant_id}", key="tenant", value=tenant_id
         )
-    return found
+    return found[tenant_id]
 
 
 def add_tenant(  # noqa: PLR0913 - each argument is a column; keyword-only keeps calls readable
@@ -158,7 +170,9 @@ def _append_period(session: OperatorSession, tenant_id: TenantId, period: Tenant
     )
 
 
-def _read(session: OperatorSession, condition: sa.ColumnElement[bool]) -> dict[TenantId, Tenant]:
+def _read(
+    session: OperatorSession | TenantSession, condition: sa.ColumnElement[bool]
+) -> dict[TenantId, Tenant]:
     query = (
         sa.select(
             tenants.c.tenant_id,

@@ -39,6 +39,7 @@ class TenantSums(NamedTuple):
     tenant_id: TenantId
     name: str
     plan: str
+    closed_at: datetime | None
     cost: int | None
     unpriced_count: int
     ai_cost: int | None
@@ -77,7 +78,18 @@ def read_tenant_sums(
     if not ranges:
         return []
     rows = session.connection.execute(_tenant_sums_query(ranges, now=now, plan=plan))
-    return [TenantSums(*row[:3], *map(_whole, row[3:])) for row in rows]
+    return [TenantSums(*row[:4], *map(_whole, row[4:])) for row in rows]
+
+
+def read_plans(session: OperatorSession, *, now: datetime) -> list[str]:
+    """Return the plans that tenants are on, by name."""
+    query = (
+        sa.select(_PERIOD.plan)
+        .distinct()
+        .select_from(tenants.join(tenant_periods, _in_force(now)))
+        .order_by(_PERIOD.plan)
+    )
+    return list(session.connection.execute(query).scalars())
 
 
 def _read(
@@ -147,6 +159,7 @@ def _tenant_sums_query(
             tenants.c.tenant_id,
             tenants.c.name,
             _PERIOD.plan,
+            tenants.c.closed_at,
             sa.func.sum(_COST),
             *_counts(_UNPRICED),
             _cost_where(_IS_AI),
@@ -158,7 +171,7 @@ def _tenant_sums_query(
         .select_from(
             tenants.join(tenant_periods, _in_force(now)).outerjoin(usage_rollups_daily, of_tenant)
         )
-        .group_by(tenants.c.tenant_id, tenants.c.name, _PERIOD.plan)
+        .group_by(tenants.c.tenant_id, tenants.c.name, _PERIOD.plan, tenants.c.closed_at)
     )
     return query if plan is None else query.where(_PERIOD.plan == plan)
 

@@ -41,6 +41,7 @@ class GridRow:
 
     Attributes:
         plan: the one in force.
+        closed_at: from when the tenant's usage is refused; None: it is open.
         estimated_cost: None where there is usage and none of it is priced.
         ai_share: AI's part of what is known to be spent; None, unknown, where AI usage is unpriced.
         twilio_share: likewise, of the source `twilio`.
@@ -50,6 +51,7 @@ class GridRow:
     tenant_id: TenantId
     name: str
     plan: str
+    closed_at: datetime | None
     estimated_cost: Nanos | None
     unpriced_count: int
     ai_share: Fraction | None
@@ -160,6 +162,7 @@ def _row(sums: TenantSums) -> GridRow:
         tenant_id=sums.tenant_id,
         name=sums.name,
         plan=sums.plan,
+        closed_at=sums.closed_at,
         estimated_cost=cost,
         unpriced_count=sums.unpriced_count,
         ai_share=_share(sums.ai_cost, sums.unpriced_ai_count, cost),

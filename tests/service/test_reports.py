@@ -15,11 +15,12 @@ from costing.reports.features import features
 from costing.reports.figures import NOTHING, Figures
 from costing.reports.series import MAX_SERIES_DAYS, SeriesPoint, series
 from costing.reports.summary import Summary, summary
-from ledger.errors import InvalidError
+from ledger.errors import InvalidError, MissingError
 from ledger.models import metadata, usage_rollups_daily
 from ledger.period import DateRange
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
+from ledger.tenants import get_own_tenant
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.statements import plan_steps, statements
@@ -358,3 +359,17 @@ def test_every_report_of_a_tenant_reads_the_rollups_once(engine: sa.Engine) -> N
 def test_a_report_at_the_end_of_the_calendar_is_empty(engine: sa.Engine) -> None:
     last = DateRange.inclusive(date(9999, 12, 30), date(9999, 12, 31))
     assert NOTHING == summarise(engine, last).total
+
+
+def test_a_tenant_reads_itself_and_nobody_else(engine: sa.Engine) -> None:
+    with tenant_session(engine, KARACHI) as session:
+        assert ("K", "Asia/Karachi") == (
+            get_own_tenant(session).name,
+            get_own_tenant(session).current.timezone,
+        )
+
+
+def test_a_tenant_that_is_not_registered_is_missing(engine: sa.Engine) -> None:
+    with tenant_session(engine, TenantId("ghost")) as session, pytest.raises(MissingError) as error:
+        get_own_tenant(session)
+    assert "unknown_tenant" == error.value.code

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from costing.job import Costing
 from costing.prices import load_price_book
+from costing.reports.store import read_plans
 from costing.reports.tenant_grid import (
     MAX_PAGE_SIZE,
     GridColumn,
@@ -23,7 +24,7 @@ from ledger.models import usage_rollups_daily
 from ledger.money import Nanos
 from ledger.session import operator_session
 from ledger.tenant import TenantId
-from ledger.tenants import add_tenant, change_tenant
+from ledger.tenants import add_tenant, change_tenant, close_tenant
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.statements import plan_steps, statements
@@ -69,6 +70,7 @@ def test_a_row_says_all_of_a_tenant(engine: sa.Engine, book: Book) -> None:
         tenant_id=TenantId("acme"),
         name="Acme",
         plan="Pro",
+        closed_at=None,
         estimated_cost=Nanos(total),
         unpriced_count=1,
         ai_share=Fraction(AI_COST, total),
@@ -85,6 +87,7 @@ def test_a_tenant_without_usage_has_its_row_of_zeros(engine: sa.Engine) -> None:
         tenant_id=TenantId("acme"),
         name="Acme",
         plan="Pro",
+        closed_at=None,
         estimated_cost=Nanos(0),
         unpriced_count=0,
         ai_share=Fraction(0),
@@ -94,6 +97,21 @@ def test_a_tenant_without_usage_has_its_row_of_zeros(engine: sa.Engine) -> None:
         flat_rated_ai_count=0,
     )
     assert expected == row(engine)
+
+
+def test_a_closed_tenant_keeps_its_row_and_says_since_when(engine: sa.Engine) -> None:
+    with operator_session(engine, write=True) as session:
+        close_tenant(session, TenantId("acme"), now=NOW)
+    assert NOW == row(engine).closed_at
+
+
+@pytest.mark.usefixtures("few")
+def test_the_plans_there_are_are_those_in_force(engine: sa.Engine) -> None:
+    with operator_session(engine, write=True) as session:
+        change_tenant(session, TenantId("acme"), plan="Max", now=NOW)
+        change_tenant(session, TenantId("karachi"), plan="Later", now=NOW + timedelta(days=1))
+    with operator_session(engine) as session:
+        assert ["Elite", "Max", "unassigned"] == read_plans(session, now=NOW)
 
 
 def test_where_nothing_is_priced_the_cost_is_not_known(engine: sa.Engine, book: Book) -> None:
