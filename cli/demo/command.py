@@ -68,8 +68,10 @@ def demo(days: int, path: Path, port: int, *, no_serve: bool) -> None:
         click.echo(f"error: the demo ledger does not tie: {report.differences[0]}", err=True)
         sys.exit(1)
     _tell(counts, report, seconds=(wiring.clock() - began).total_seconds())
-    click.echo(f"ledger: {path}\nnext: METERLINE_DATABASE_URL={shlex.quote(url)} meterline verify")
-    if not no_serve:
+    click.echo(f"ledger: {path}")
+    if no_serve:
+        click.echo(f"next: METERLINE_DATABASE_URL={shlex.quote(url)} meterline verify")
+    else:
         serve_demo(wiring.engine, url, port=port, now=wiring.clock())
 
 
