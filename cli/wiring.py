@@ -1,5 +1,6 @@
 """The composition root: settings become an engine, a clock and services here and nowhere else."""
 
+import os
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from costing.job import Costing
 from costing.prices import PriceBook, load_price_book
 from ledger.clock import Clock, system_clock
 from ledger.engine import create_ledger_engine
-from ledger.settings import Settings, load_settings
+from ledger.settings import SETTING_PREFIX, Settings, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,11 @@ class Wiring:
     def costing(self) -> Costing:
         """The job that rolls up and prices."""
         return Costing(self.engine, self.book)
+
+
+def override_settings(**values: str) -> None:
+    """Set settings, by their names, for this process and for those that it starts."""
+    os.environ.update({f"{SETTING_PREFIX}{name.upper()}": value for name, value in values.items()})
 
 
 def connect(database_url: str | None = None) -> Wiring:

@@ -14,7 +14,7 @@ from ledger.accounts.roles import Role, parse_role
 from ledger.engine import DEFAULT_URL, parse_database_url
 from ledger.errors import InvalidError
 
-_PREFIX = "METERLINE_"
+SETTING_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
 _MIN_JWT_SECRET_BYTES = 32
 _SYMMETRIC = "HS256"
@@ -24,7 +24,7 @@ _OWN_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 class Settings(BaseSettings):
     """What can be set from outside; each is `METERLINE_` and the name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=SETTING_PREFIX, frozen=True, extra="forbid")
 
     database_url: SecretStr = Field(
         default=SecretStr(DEFAULT_URL), description="Where the ledger is kept."
@@ -206,7 +206,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         found = error.errors(include_input=False, include_context=False, include_url=False)
         faults = [
-            f"\n  {_PREFIX}{str(fault['loc'][0]).upper()}:"
+            f"\n  {SETTING_PREFIX}{str(fault['loc'][0]).upper()}:"
             f" {fault['msg'].removeprefix('Value error, ')}"
             for fault in found
         ]
@@ -218,5 +218,7 @@ def find_unknown_settings() -> list[str]:
 
     They are no fault: a cluster may set some of its own accord, such as METERLINE_SERVICE_HOST.
     """
-    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    return sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
+    known = {f"{SETTING_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return sorted(
+        name for name in os.environ if name.startswith(SETTING_PREFIX) and name not in known
+    )

@@ -1,6 +1,5 @@
 """Serves a demo ledger on loopback, with links that sign a browser in."""
 
-import os
 import socket
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +8,7 @@ import click
 import sqlalchemy as sa
 
 from cli.demo.tenants import TENANTS
+from cli.wiring import override_settings
 from ledger.accounts.links import create_link
 from ledger.accounts.roles import Role
 from ledger.session import operator_session
@@ -63,7 +63,7 @@ def serve_demo(engine: sa.Engine, url: str, *, port: int, now: datetime) -> None
             click.echo(f"  {who:<{_WIDTH}} {link}")
 
     # The demo is plain HTTP on loopback, where a browser keeps no cookie that is marked secure.
-    os.environ |= {"METERLINE_DATABASE_URL": url, "METERLINE_SECURE_COOKIES": "false"}
+    override_settings(database_url=url, secure_cookies="false")
     options = {**server_options(HOST, port, workers=2), "loglevel": "warning", "when_ready": tell}
     Server(options, costing=True).run()
 
