@@ -5,9 +5,9 @@ import pty
 import subprocess
 import sys
 import termios
-import time
 from contextlib import closing, suppress
 from pathlib import Path
+from threading import Timer
 from typing import NamedTuple
 
 import pytest
@@ -17,10 +17,12 @@ from ledger.accounts.roles import Role
 from ledger.accounts.users import User, authenticate
 from ledger.session import operator_session
 from tests.conftest import Run
+from tests.processes import wait_until
 
 PASSWORD = "correct horse"
 ROOT = ("user", "add", "boss", "--role", "root_admin")
 COMMAND = Path(sys.executable).parent / "meterline"
+_PATIENCE_SECONDS = 30.0
 
 
 class Finished(NamedTuple):
@@ -63,23 +65,26 @@ class Shell:
             start_new_session=True,
         )
         os.close(its)  # so that reading ends, by an error, when the process does
+        impatience = Timer(_PATIENCE_SECONDS, process.kill)
+        impatience.start()
         said = b""
         with closing(os.fdopen(ours, "r+b", buffering=0)) as terminal:
             for answer in answers:
                 asked = len(said)
                 while not said[asked:].rstrip().endswith(b":"):
                     said += os.read(terminal.fileno(), 1024)
-                _wait_until_hidden(terminal.fileno())
+                wait_until(lambda: _is_hidden(ours), "the terminal hides what is typed")
                 os.write(terminal.fileno(), f"{answer}\n".encode())
             with suppress(OSError):
                 while part := os.read(terminal.fileno(), 1024):
                     said += part
-        return Finished(process.wait(timeout=60), said.decode())
+        impatience.cancel()
+        return Finished(process.wait(), said.decode())
 
 
-def _wait_until_hidden(terminal: int) -> None:
-    while termios.tcgetattr(terminal)[3] & termios.ECHO:
-        time.sleep(0.005)
+def _is_hidden(terminal: int) -> bool:
+    modes: int = termios.tcgetattr(terminal)[3]
+    return not modes & termios.ECHO
 
 
 @pytest.fixture
