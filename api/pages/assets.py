@@ -6,7 +6,6 @@ from http import HTTPStatus
 from importlib import resources
 
 from flask import Blueprint, Response, abort, request
-
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.auth.policy import public
