@@ -24,7 +24,8 @@ from bench.timing import Side, Work, alternate
 ASKED = 2
 
 _SELECT = """
-SELECT date, channel, direction, nullif(coalesce(source, ''), ''), nullif(coalesce(feature, ''), ''),
+SELECT date, channel, direction,
+  nullif(coalesce(source, ''), ''), nullif(coalesce(feature, ''), ''),
   sum(count), sum(estimated_cost)
 FROM usage_rollups_daily WHERE tenant_id = ? AND date >= ? AND date < ?
 GROUP BY date, channel, direction, coalesce(source, ''), coalesce(feature, ''),
