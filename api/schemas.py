@@ -85,6 +85,12 @@ class SessionLink(BaseModel):
     expires_at: datetime = Field(description="60 seconds after it was made")
 
 
+class TenantPath(BaseModel):
+    """Which tenant. The id is checked by the ledger's own rule; this describes it."""
+
+    tenant_id: str = Field(description="The host's own id: 1 to 64 of A-Z a-z 0-9 _ . -")
+
+
 class TenantBody(BaseModel):
     """What a tenant is to be."""
 

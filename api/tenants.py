@@ -13,7 +13,7 @@ from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import operator_session
 from api.body import read_whole_body
 from api.errors import PROBLEM_RESPONSE, UnsupportedTypeError
-from api.schemas import TenantAnswer, TenantBody
+from api.schemas import TenantAnswer, TenantBody, TenantPath
 from api.services import Services
 from ledger.accounts.roles import Role
 from ledger.errors import InvalidError
@@ -26,17 +26,6 @@ blueprint = APIBlueprint("tenants", __name__, abp_security=[API_KEY, HOST_TOKEN,
 may_keep_tenants = require_role(Role.ROOT_ADMIN, scope=Scope.TENANTS)
 
 _PATH = "/api/admin/tenants/<tenant_id>"
-_ID: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "tenant_id",
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string"},
-            "description": "The id that the host uses: 1 to 64 of A-Z a-z 0-9 _ . -",
-        }
-    ]
-}
 _MALFORMED: ResponseDict = {
     "400": {"description": "An id or a field that cannot be", **PROBLEM_RESPONSE}
 }
@@ -63,10 +52,9 @@ _BODY: dict[str, Any] = {
         "415": {"description": "Not application/json", **PROBLEM_RESPONSE},
     },
     request_body=_BODY,
-    openapi_extensions=_ID,
 )
 @may_keep_tenants
-def put(tenant_id: str) -> tuple[Response, HTTPStatus]:
+def put(path: TenantPath) -> tuple[Response, HTTPStatus]:
     """Make a tenant what the body says; 201 where it is new. Sending again changes nothing.
 
     Plan and time zone change from now on; what was booked stays. A closed tenant is open again.
@@ -75,7 +63,7 @@ def put(tenant_id: str) -> tuple[Response, HTTPStatus]:
     with operator_session(write=True) as session:
         tenant, created = put_tenant(
             session,
-            parse_tenant_id(tenant_id),
+            parse_tenant_id(path.tenant_id),
             name=parse_label(wanted["name"], key="name"),
             plan=parse_label(wanted["plan"], key="plan"),
             timezone=parse_timezone(wanted["timezone"]),
@@ -88,27 +76,25 @@ def put(tenant_id: str) -> tuple[Response, HTTPStatus]:
     _PATH,
     summary="Show a tenant",
     responses={"200": TenantAnswer, **_MALFORMED, **_REFUSED, **_UNKNOWN},
-    openapi_extensions=_ID,
 )
 @may_keep_tenants
-def show(tenant_id: str) -> Response:
+def show(path: TenantPath) -> Response:
     """Return a tenant with its plan and time zone of now."""
     with operator_session() as session:
-        return _answer(get_tenant(session, parse_tenant_id(tenant_id)))
+        return _answer(get_tenant(session, parse_tenant_id(path.tenant_id)))
 
 
 @blueprint.delete(
     _PATH,
     summary="Close a tenant",
     responses={"200": TenantAnswer, **_MALFORMED, **_REFUSED, **_UNKNOWN},
-    openapi_extensions=_ID,
 )
 @may_keep_tenants
-def close(tenant_id: str) -> Response:
+def close(path: TenantPath) -> Response:
     """Refuse usage from now on and erase nothing. Closing again changes nothing."""
     now = Services.of(current_app).clock()
     with operator_session(write=True) as session:
-        return _answer(close_tenant(session, parse_tenant_id(tenant_id), now=now))
+        return _answer(close_tenant(session, parse_tenant_id(path.tenant_id), now=now))
 
 
 def _read_fields() -> dict[str, Any]:

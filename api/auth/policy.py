@@ -107,17 +107,18 @@ def judge(policy: Policy, caller: Caller) -> None:
         raise ForbiddenError(
             "missing_role", f"this needs {_alternatives(policy)}; the role here is {caller.role}"
         )
-    if policy.tenant is True and caller.tenant_id is None:
+    is_tenants = caller.role is not None and caller.role.is_tenant_role
+    if caller.tenant_id is None and (policy.tenant is True or is_tenants):
         raise no_tenant_context()
     if policy.tenant is False and caller.tenant_id is not None:
         raise tenant_bound()
 
 
 def no_tenant_context() -> ForbiddenError:
-    """Return the error of a caller without a tenant where one is needed."""
+    """Return the error of a caller without a tenant where the route or the role needs one."""
     return ForbiddenError(
         "no_tenant_context",
-        "this shows one tenant's own usage; the credential must belong to a tenant",
+        "this is for people of a tenant; the credential must name one",
     )
 
 

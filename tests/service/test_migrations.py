@@ -17,9 +17,12 @@ from costing.prices import load_price_book
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
 from ledger.errors import ConflictError, InvalidError
+from ledger.keys import Scope, create_key
+from ledger.models import metadata
 from ledger.rollups import read_rollups
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
+from ledger.tenants import list_tenants
 from tests.builders import NOW, ai, sms
 
 ACME = TenantId("acme")
@@ -224,6 +227,44 @@ def test_a_downgrade_is_refused_while_usage_waits(engine: sa.Engine, intake: Int
     assert ("usage_pending", "0003") == (refused.value.code, schema.current_revision(engine))
 
 
+def test_accounts_come_and_go_without_touching_usage_or_keys(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    intake.book([sms(), ai()], only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    with operator_session(engine, write=True) as session:
+        create_key(session, scopes=frozenset({Scope.READ}), label="x", tenant_id=ACME, now=NOW)
+    before = _content(engine)
+    schema.downgrade(engine, "0002")
+    between = _content(engine)
+    schema.upgrade(engine)
+    assert [before, before] == [between, _content(engine)]
+
+
+def test_usage_that_waits_goes_on_waiting_when_accounts_come_and_go(
+    engine: sa.Engine, intake: Intake
+) -> None:
+    intake.book([sms()], only_tenant=None, now=NOW)
+    schema.downgrade(engine, "0002")
+    schema.upgrade(engine)
+    cost(engine)
+    assert ["2026-03-09,sms,outbound,twilio,broadcast,1,0.0089"] == exported(engine, "acme")
+
+
+def test_tenants_that_were_there_before_accounts_are_open(engine: sa.Engine) -> None:
+    schema.downgrade(engine, "0002")
+    schema.upgrade(engine)
+    with operator_session(engine) as session:
+        found = [(t.tenant_id, t.closed_at) for t in list_tenants(session)]
+    assert [("acme", None), ("karachi", None)] == found
+
+
+def test_going_back_before_accounts_leaves_no_table_of_them(engine: sa.Engine) -> None:
+    schema.downgrade(engine, "0002")
+    accounts = {"users", "sign_ins", "sign_in_links", "sign_in_failures"}
+    assert set() == accounts & set(sa.inspect(engine).get_table_names())
+
+
 def test_an_empty_database_can_be_taken_down_to_nothing(engine: sa.Engine) -> None:
     schema.downgrade(engine, "base")
     assert ["meterline_version"] == sa.inspect(engine).get_table_names()
@@ -254,6 +295,17 @@ def _totals(engine: sa.Engine) -> str:
             " FROM usage_rollups_daily GROUP BY tenant_id, channel ORDER BY tenant_id, channel"
         )
         return json.dumps([tuple(row) for row in session.connection.execute(sa.text(statement))])
+
+
+def _content(engine: sa.Engine) -> dict[str, list[Any]]:
+    """Return all rows of the tables that revision 0002 has, without what 0003 adds to them."""
+    accounts = {"users", "sign_ins", "sign_in_links", "sign_in_failures"}
+    content = {}
+    for table in metadata.sorted_tables:
+        if table.name not in accounts:
+            columns = ", ".join(f'"{c.name}"' for c in table.c if c.name != "closed_at")
+            content[table.name] = query(engine, f"SELECT {columns} FROM {table.name} ORDER BY 1, 2")
+    return content
 
 
 HOST_TABLES = """

@@ -1,5 +1,8 @@
+import re
+
 import pytest
 
+from ledger.accounts.roles import Role
 from ledger.errors import InvalidError
 from ledger.settings import load_settings
 
@@ -27,4 +30,84 @@ def test_metadata_keys_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METERLINE_HASH_KEY", "a very secret hash key")
+    assert "very secret" not in repr(load_settings())
+
+
+HS256 = {
+    "JWT_ALGORITHM": "HS256",
+    "JWT_SECRET": "s" * 32,
+    "JWT_ISSUER": "https://host.example",
+    "JWT_AUDIENCE": "meterline",
+}
+RS256 = {
+    **{name: HS256[name] for name in ("JWT_ISSUER", "JWT_AUDIENCE")},
+    "JWT_ALGORITHM": "RS256",
+    "JWT_JWKS": "https://host.example/jwks.json",
+}
+
+
+def faulty(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list[str]:
+    """Return the names of the settings that are told to be wrong."""
+    for name, value in environment.items():
+        monkeypatch.setenv(f"METERLINE_{name}", value)
+    try:
+        load_settings()
+    except InvalidError as error:
+        return re.findall(r"^  METERLINE_(\w+):", error.message, re.MULTILINE)
+    return []
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        (HS256, []),
+        (RS256, []),
+        ({**RS256, "JWT_ALGORITHM": "ES256", "JWT_JWKS": "http://127.0.0.1:8080/keys"}, []),
+        ({**RS256, "JWT_JWKS": "http://[::1]/keys"}, []),
+        ({**RS256, "JWT_JWKS": "http://localhost/keys"}, []),
+        ({**RS256, "JWT_JWKS": "/etc/host/keys.json"}, []),
+        ({"JWT_ALGORITHM": "HS256"}, ["JWT_SECRET", "JWT_ISSUER", "JWT_AUDIENCE"]),
+        ({"JWT_ALGORITHM": "ES256"}, ["JWT_JWKS", "JWT_ISSUER", "JWT_AUDIENCE"]),
+        ({**HS256, "JWT_JWKS": "/etc/host/keys.json"}, ["JWT_JWKS"]),
+        ({**RS256, "JWT_SECRET": "s" * 32}, ["JWT_SECRET"]),
+        ({**HS256, "JWT_SECRET": "s" * 31}, ["JWT_SECRET"]),
+        ({**HS256, "JWT_ISSUER": ""}, ["JWT_ISSUER"]),
+        ({**HS256, "JWT_AUDIENCE": ""}, ["JWT_AUDIENCE"]),
+        ({**HS256, "JWT_ALGORITHM": "none"}, ["JWT_ALGORITHM"]),
+        ({**HS256, "JWT_ALGORITHM": "HS512"}, ["JWT_ALGORITHM"]),
+        ({"JWT_SECRET": "s" * 32}, ["JWT_SECRET"]),
+        ({"JWT_JWKS": "/etc/host/keys.json", "JWT_ISSUER": "x"}, ["JWT_JWKS", "JWT_ISSUER"]),
+        ({**RS256, "JWT_JWKS": "http://host.example/keys"}, ["JWT_JWKS"]),
+        ({**RS256, "JWT_JWKS": "http://127.0.0.1.host.example/keys"}, ["JWT_JWKS"]),
+        ({**RS256, "JWT_JWKS": "file:///etc/passwd"}, ["JWT_JWKS"]),
+        ({**RS256, "JWT_JWKS": "https://"}, ["JWT_JWKS"]),
+        ({**RS256, "JWT_JWKS": "https://[broken"}, ["JWT_JWKS"]),
+        ({"JWT_ROLE_CLAIM": ""}, ["JWT_ROLE_CLAIM"]),
+        ({"JWT_ROLES": "owner"}, ["JWT_ROLES"]),
+        ({"JWT_ROLES": "owner=king"}, ["JWT_ROLES"]),
+        ({"JWT_ROLES": "a=ops,a=root_admin"}, ["JWT_ROLES"]),
+        ({"JWT_ROLES": ","}, ["JWT_ROLES"]),
+        ({"SECURE_COOKIES": "maybe", "MAX_BODY_BYTES": "1"}, ["MAX_BODY_BYTES", "SECURE_COOKIES"]),
+        ({"TRUSTED_PROXIES": "-1"}, ["TRUSTED_PROXIES"]),
+    ],
+)
+def test_settings_of_the_edge_that_do_not_fit_together_are_all_named(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: list[str]
+) -> None:
+    assert expected == faulty(monkeypatch, environment)
+
+
+def test_roles_of_the_host_are_mapped_to_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METERLINE_JWT_ROLES", "owner=tenant_admin, app=x=ops,")
+    expected = {"owner": Role.TENANT_ADMIN, "app=x": Role.OPS}
+    assert expected == load_settings().jwt_roles
+
+
+def test_without_a_mapping_our_own_roles_map_to_themselves() -> None:
+    assert {str(role): role for role in Role} == load_settings().jwt_roles
+
+
+def test_the_secret_of_the_host_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**HS256, "JWT_SECRET": "a very secret host secret, 32 bytes"}.items():
+        monkeypatch.setenv(f"METERLINE_{name}", value)
     assert "very secret" not in repr(load_settings())

@@ -31,13 +31,13 @@ def test_a_refused_subject_is_not_repeated() -> None:
     [
         ("jo@example.org", Role.OPS, None, "invalid_subject"),
         ("usr_17", Role.TENANT_ADMIN, None, "role_without_tenant"),
-        ("usr_17", Role.OPS, "acme", "role_with_tenant"),
-        ("usr_17", Role.TENANT_ADMIN, "a b", "invalid_tenant"),
+        ("usr_17", Role.OPS, TenantId("acme"), "role_with_tenant"),
+        ("usr_17", Role.TENANT_ADMIN, TenantId("a b"), "invalid_tenant"),
     ],
 )
 def test_an_identity_that_means_nothing_cannot_be_held(
-    subject: str, role: Role, tenant_id: str | None, code: str
+    subject: str, role: Role, tenant_id: TenantId | None, code: str
 ) -> None:
     with pytest.raises(InvalidError) as refused:
-        Identity(subject=subject, role=role, tenant_id=tenant_id and TenantId(tenant_id))  # type: ignore[arg-type] # "" never comes here
+        Identity(subject=subject, role=role, tenant_id=tenant_id)
     assert code == refused.value.code
