@@ -15,7 +15,7 @@ from api.report_answers import answer, features_answer, series_answer, summary_a
 from api.report_request import ReportRequest, open_report
 from api.report_schemas import FeaturesAnswer, SeriesAnswer, SummaryAnswer
 from api.streaming import Stream
-from costing.export import read_export, write_csv
+from costing.export import read_export, write_csv_parts
 from costing.reports.features import features
 from costing.reports.series import series
 from costing.reports.summary import summary
@@ -95,7 +95,7 @@ def get_export() -> Response:
     lines, so that the columns sum to the figures of the summary.
     """
     export = _Export()
-    stream = Stream(export.lines())
+    stream = Stream(export.parts())
     return Response(
         stream,
         content_type="text/csv; charset=utf-8",
@@ -104,14 +104,14 @@ def get_export() -> Response:
 
 
 class _Export:
-    """The lines of an export, and the file name that is known once the first one is made."""
+    """The text of an export, and the file name that is known once the first one is made."""
 
     filename = ""
 
-    def lines(self) -> Generator[str]:
+    def parts(self) -> Generator[str]:
         with open_report() as asked:
             self.filename = _filename(asked)
-            yield from write_csv(read_export(asked.session, asked.dates))
+            yield from write_csv_parts(read_export(asked.session, asked.dates))
 
 
 def _filename(asked: ReportRequest) -> str:

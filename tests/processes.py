@@ -103,10 +103,10 @@ class Running:
 class Launcher:
     """Starts `meterline` on one ledger, every command in a process group of its own."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
         folder.mkdir()
         self._folder = folder
-        self._environment = {"METERLINE_DATABASE_URL": database_url}
+        self._environment = {"METERLINE_DATABASE_URL": database_url, **settings}
         self._started: list[Running] = []
 
     def start(self, *arguments: str | Path) -> Running:

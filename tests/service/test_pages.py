@@ -192,9 +192,7 @@ def test_a_share_that_cannot_be_known_is_called_unknown(
 ) -> None:
     unpriced = Costing(engine, load_price_book(ai_flat_fallback=False))
     book(sms("a", quantity=200), ai("b"), job=unpriced)
-    assert "$1.78 + 1 unpriced unknown 1 AI usages unpriced 100.0%" in text_of(
-        grid("/admin/usage"), "grid"
-    )
+    assert "$1.78 + 1 unpriced unknown 1 unpriced 100.0%" in text_of(grid("/admin/usage"), "grid")
 
 
 def test_a_high_share_of_ai_is_marked_and_so_is_the_flat_rate(grid: Open, book: Book) -> None:

@@ -6,7 +6,7 @@ from api.streaming import Stream
 
 
 class Source:
-    """Lines, and what became of their making."""
+    """Parts of a text, and what became of their making."""
 
     def __init__(self, lines: int, *, fault_after: int | None = None) -> None:
         self.made = 0
@@ -38,9 +38,9 @@ def test_all_lines_come_in_order() -> None:
     assert [f"line {number:06}" for number in range(10_000)] == lines
 
 
-def test_a_fault_before_the_first_chunk_is_told_at_once() -> None:
+def test_a_fault_before_the_first_part_is_told_at_once() -> None:
     with pytest.raises(OSError, match="gone"):
-        Stream(Source(10, fault_after=5).read())
+        Stream(Source(10, fault_after=0).read())
 
 
 def test_closing_ends_what_was_not_read_to_its_end() -> None:
