@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-BLOCKS = dict(enumerate(re.findall(r"```(?:sh|csv)\n(.*?)```", README, re.DOTALL)))
+BLOCKS = re.findall(r"```(?:sh|csv)\n(.*?)```", README, re.DOTALL)
 
 
 def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -23,6 +23,7 @@ def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_commands_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
-    set_up = "\n".join(line for line in BLOCKS[0].splitlines() if line.startswith("meterline"))
-    finished = run(set_up + "\n" + BLOCKS[1], tmp_path)
-    assert (0, True) == (finished.returncode, finished.stdout.endswith(BLOCKS[2]))
+    _demo, _test, set_up, book, printed, *_ = BLOCKS
+    commands = "\n".join(line for line in set_up.splitlines() if line.startswith("meterline"))
+    finished = run(commands + "\n" + book, tmp_path)
+    assert (0, True) == (finished.returncode, finished.stdout.endswith(printed))
