@@ -42,9 +42,15 @@ EVERY_ROLE = Access(roles=tuple(Role), page=True)
 
 ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/"): EVERY_ROLE,
+    ("GET", "/admin/usage"): GRID._replace(scope=None, page=True),
     ("DELETE", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("GET", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("PUT", "/api/admin/tenants/<tenant_id>"): KEEPING,
+    ("GET", "/api/admin/usage/tenants"): GRID,
+    ("GET", "/api/billing/usage/export"): BILLING,
+    ("GET", "/api/billing/usage/features"): BILLING,
+    ("GET", "/api/billing/usage/series"): BILLING,
+    ("GET", "/api/billing/usage/summary"): BILLING,
     ("GET", "/api/openapi.json"): PUBLIC,
     ("POST", "/api/session-links"): Access(roles=tuple(Role), cookie=False),
     ("POST", "/api/v1/events"): Access(scope=Scope.INGEST, cookie=False),
@@ -53,9 +59,11 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/signin"): PUBLIC,
     ("POST", "/signin"): PUBLIC,
     ("POST", "/signout"): EVERY_ROLE,
+    ("GET", "/static/<name>"): PUBLIC,
+    ("GET", "/usage"): BILLING._replace(scope=None, page=True),
 }
 
-ARGUMENTS = {"tenant_id": "acme"}
+ARGUMENTS = {"tenant_id": "acme", "name": "theme.css"}
 
 Headers = dict[str, str]
 
