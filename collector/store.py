@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ UNKNOWN_FINGERPRINT = b"\x00"
 
 _COLUMNS = usage_metrics.c
 _INSERTED = ("tenant_id", "id", "batch_id", *UsageEvent._fields[:-1], *MEASURE_COLUMNS)
+_EVENT_ID = itemgetter(_INSERTED.index("event_id"))
 _INSERT = (
     f"INSERT INTO {usage_metrics.name} ({', '.join(_INSERTED)})"
     f" VALUES ({', '.join('?' * len(_INSERTED))}) ON CONFLICT DO NOTHING"
@@ -82,5 +84,8 @@ def _insert(session: TenantSession, events: Sequence[UsageEvent], numbers: range
             numbers, events, strict=True
         )
     ]
+    # In the order of the key, its index is written from left to right: a tenth less work. Of two
+    # with one id the first stays first.
+    rows.sort(key=_EVENT_ID)
     # Rows go to the driver as tuples: per-row parameter handling costs as much as the insert.
     return session.connection.exec_driver_sql(_INSERT, rows).rowcount
