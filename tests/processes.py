@@ -126,7 +126,7 @@ class Server:
     """A running `meterline serve`, ready to answer."""
 
     def __init__(self, launcher: Launcher, *options: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         arguments = ("serve", "--host", _LOOPBACK, "--port", str(self.port), *options)
         self.running = launcher.start(*arguments)
         wait_until(self._is_ready, f"the server answers; {self.running.log}")
@@ -195,7 +195,8 @@ class Sender:
             self._connection = None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((_LOOPBACK, 0))
         port: int = probe.getsockname()[1]
