@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,7 +154,6 @@ def test_a_ledger_that_no_demo_made_is_left_as_it_is(meterline: Run, ledger_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("demo",), "does not serve it"),
         (("demo", "--no-serve", "--path", "nowhere/demo.db"), "cannot hold a ledger"),
         (("demo", "--no-serve", "--path", "a?b.db"), "name another --path"),
     ],
@@ -163,3 +163,10 @@ def test_a_wrong_demo_is_refused_with_a_reason(
 ) -> None:
     finished = meterline(*arguments)
     assert (2, True) == (finished.returncode, words in finished.stderr)
+
+
+def test_a_demo_on_a_port_that_is_taken_makes_nothing(meterline: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finished = meterline("demo", "--port", str(taken.getsockname()[1]))
+    made = (tmp_path / "meterline-demo.db").exists()
+    assert (2, True, False) == (finished.returncode, "name another --port" in finished.stderr, made)
