@@ -21,6 +21,9 @@ def server_options(host: str, port: int, *, workers: int) -> dict[str, Any]:
         "worker_class": "gthread",
         "proc_name": "meterline",
         "control_socket_disable": True,
+        # What a proxy says is read by the application, and only where the settings trust one.
+        # gunicorn would take it, and the path that is answered, from whoever is on this machine.
+        "forwarded_allow_ips": "",
     }
 
 

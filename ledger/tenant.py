@@ -17,6 +17,8 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 _TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MAX_LABEL = 128
+# Debian lists the machine's own zone too; days must not change with the machine.
+_NO_PLACES = frozenset({"localtime", "Factory"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +100,7 @@ def parse_timezone(text: object) -> str:
     Raises:
         InvalidError: `unknown_timezone`.
     """
-    if isinstance(text, str) and text in available_timezones():
+    if isinstance(text, str) and text in available_timezones() - _NO_PLACES:
         return text
     raise InvalidError(
         "unknown_timezone",

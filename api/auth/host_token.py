@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -173,8 +174,10 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _seconds(claim: object) -> float:
-    if isinstance(claim, int | float) and not isinstance(claim, bool) and math.isfinite(claim):
-        return claim
+    if isinstance(claim, int | float) and not isinstance(claim, bool):
+        with suppress(OverflowError):  # a whole number may have more digits than a float holds
+            if math.isfinite(claim):
+                return claim
     raise _refused("one of its times is no number")
 
 

@@ -14,7 +14,7 @@ from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 from ledger.tenants import get_tenant
 
-_LOGIN = re.compile(r"[a-z0-9_.-]{1,64}")
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,8 @@ def parse_login(text: object) -> str:
         return text
     raise InvalidError(
         "invalid_login",
-        "a login has 1 to 64 of a-z 0-9 _ . - and is no e-mail address",
+        "a login has 1 to 64 of a-z 0-9 _ . -, starts with a letter or digit and is no e-mail"
+        " address",
         key="login",
     )
 

@@ -170,3 +170,10 @@ def test_a_wrong_demo_is_refused_with_a_reason(
 ) -> None:
     finished = meterline(*arguments)
     assert (2, True) == (finished.returncode, words in finished.stderr)
+
+
+def test_a_demo_on_a_port_that_is_taken_makes_nothing(meterline: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        finished = meterline("demo", "--port", str(taken.getsockname()[1]))
+    made = (tmp_path / "meterline-demo.db").exists()
+    assert (2, True, False) == (finished.returncode, "name another --port" in finished.stderr, made)

@@ -44,6 +44,14 @@ def post(server: Server, body: bytes | Iterator[bytes], headers: dict[str, str])
         connection.close()
 
 
+def test_the_server_takes_no_scheme_from_a_header(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", "/healthz", headers={"X-Forwarded-Proto": "https"})
+    found = connection.getresponse().getheader("Strict-Transport-Security")
+    connection.close()
+    assert None is found
+
+
 def test_a_chunked_body_within_the_limit_is_booked_whole(
     server: Server, headers: dict[str, str], ledger: sqlite3.Connection
 ) -> None:

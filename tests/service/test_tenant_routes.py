@@ -99,6 +99,7 @@ def test_an_id_that_cannot_be_is_400(ask: Ask, method: str, tenant: str) -> None
         ({"plan": "x" * 129}, "invalid_label", "plan"),
         ({"plan": 7}, "invalid_label", "plan"),
         ({"timezone": "Berlin"}, "unknown_timezone", "timezone"),
+        ({"timezone": "localtime"}, "unknown_timezone", "timezone"),
         ({"timezone": ["UTC"]}, "unknown_timezone", "timezone"),
         ({"colour": "red"}, "unknown_field", "colour"),
         ({"tenant_id": "acme"}, "unknown_field", "tenant_id"),

@@ -157,7 +157,9 @@ def test_a_login_is_given_once_for_ever(engine: sa.Engine, *, is_disabled: bool)
     assert "user_exists" == refused.value.code
 
 
-@pytest.mark.parametrize("login", ["", "a" * 65, "Admin", "a b", "jo@example.org", "a\n", "é"])
+@pytest.mark.parametrize(
+    "login", ["", "a" * 65, "Admin", "a b", "jo@example.org", "a\n", "é", "_a", "-a", ".a"]
+)
 def test_what_is_no_login_is_refused_and_not_repeated(engine: sa.Engine, login: str) -> None:
     with pytest.raises(InvalidError) as refused:
         add(engine, login)
