@@ -140,13 +140,6 @@ def test_a_demo_has_derived_totals(fixed_engine: sa.Engine) -> None:
     assert 0 < count(fixed_engine, usage_rollups_daily, usage_rollups_daily.c.derived_count > 0)
 
 
-def test_a_port_in_use_is_told_before_a_ledger_is_made(meterline: Run, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        finished = meterline("demo", "--port", str(taken.getsockname()[1]), "--path", "d.db")
-    told = "name another --port" in finished.stderr
-    assert (2, True, False) == (finished.returncode, told, (tmp_path / "d.db").exists())
-
-
 def test_a_ledger_that_no_demo_made_is_refused(meterline: Run, ledger_path: Path) -> None:
     finished = meterline("demo", "--no-serve", "--path", ledger_path)
     assert (1, True) == (finished.returncode, "was not made by a demo" in finished.stderr)
