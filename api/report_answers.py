@@ -93,6 +93,7 @@ def _grid_tenant(row: GridRow, threshold: Fraction) -> wire.GridTenant:
         plan=row.plan,
         closed_at=row.closed_at,
         estimated_cost=_usd(row.estimated_cost),
+        has_unpriced=row.has_unpriced,
         unpriced_count=row.unpriced_count,
         ai_percent=_percent(round_percent(row.ai_share)),
         high_ai=None if row.ai_share is None else row.ai_share > threshold,

@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, Field
 
+_HAS_UNPRICED = "Whether any usage has no price; its count may be 0 where corrections cancel"
 _COST = "USD, plain decimal; null where there is usage and none of it has a price"
 
 
@@ -12,6 +13,7 @@ class UsageFigures(BaseModel):
 
     count: int = Field(description="Usages; corrections carry a sign")
     estimated_cost: str | None = Field(description=_COST)
+    has_unpriced: bool = Field(description=_HAS_UNPRICED)
     unpriced_count: int = Field(description="Those of the usages that have no price")
     flat_rated_count: int = Field(description="Those of the AI usages rated by the flat price map")
 
@@ -102,6 +104,7 @@ class GridTenant(BaseModel):
     plan: str
     closed_at: datetime | None = Field(description="From when its usage is refused; null: open")
     estimated_cost: str | None = Field(description=_COST)
+    has_unpriced: bool = Field(description=_HAS_UNPRICED)
     unpriced_count: int
     ai_percent: str | None = Field(description="Of what is known to be spent; null: not known")
     high_ai: bool | None = Field(

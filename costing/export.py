@@ -51,7 +51,8 @@ _ROWS_AT_ONCE = 500
 def read_export(session: TenantSession, dates: DateRange | None = None) -> Iterator[ExportLine]:
     """Yield a tenant's lines in order, of `dates` or of all time.
 
-    Priced and unpriced usage of one group are two lines, so that the columns still sum up.
+    Priced and unpriced usage of one group are two lines, so that the columns still sum up. What
+    came to nothing is left out; unpriced usage is not known to, whatever its count.
     """
     source, feature = (sa.func.coalesce(c, _EMPTY) for c in (_ROLLUP.source, _ROLLUP.feature))
     unpriced = _ROLLUP.estimated_cost.is_(None)
@@ -73,7 +74,7 @@ def read_export(session: TenantSession, dates: DateRange | None = None) -> Itera
         )
         .where(_ROLLUP.tenant_id == session.tenant_id)
         .group_by(*group)
-        .having(sa.or_(count != 0, dollars != 0, rest != 0))
+        .having(sa.or_(count != 0, dollars != 0, rest != 0, unpriced))
         .order_by(*group)
     )
     if dates is not None:

@@ -42,6 +42,7 @@ class TenantTotals:
     tenant_id: TenantId
     events: int
     cost: Nanos
+    has_unpriced: bool
     unpriced_events: int
     pending: Backlog
 
@@ -98,6 +99,7 @@ def _verify_tenant(
         tenant_id=tenant.tenant_id,
         events=sum(row.tally.events for row in rows),
         cost=Nanos(sum(row.estimated_cost or 0 for row in rows)),
+        has_unpriced=any(row.estimated_cost is None for row in rows),
         unpriced_events=sum(row.tally.events for row in rows if row.estimated_cost is None),
         pending=measure_backlog(session, tenant.tenant_id),
     )
@@ -192,19 +194,22 @@ def _pending_differences(session: OperatorSession, tenant_id: TenantId) -> Itera
 def _csv_difference(session: OperatorSession, totals: TenantTotals) -> Difference | None:
     own = TenantSession(tenant_id=totals.tenant_id, connection=session.connection)
     count = unpriced = 0
+    has_unpriced = False
     cost = Nanos(0)
     for line in csv.DictReader(write_csv(read_export(own))):
         count += int(line["count"])
         if line["estimated_cost"]:
             cost = Nanos(cost + parse_usd(line["estimated_cost"]))
         else:
+            has_unpriced = True
             unpriced += int(line["count"])
-    expected = (totals.events, totals.cost, totals.unpriced_events)
-    if (count, cost, unpriced) == expected:
+    expected = (totals.events, totals.cost, totals.has_unpriced, totals.unpriced_events)
+    found = (count, cost, has_unpriced, unpriced)
+    if found == expected:
         return None
     return Difference(
         tenant_id=totals.tenant_id,
-        where="CSV: count, nano-dollars, unpriced count",
+        where="CSV: count, nano-dollars, whether any is unpriced, unpriced count",
         expected=str(expected),
-        found=str((count, cost, unpriced)),
+        found=str(found),
     )

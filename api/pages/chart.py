@@ -172,7 +172,7 @@ def _bars(
 
 def _unpriced_marks(points: Sequence[SeriesPoint], *, dense: bool) -> dict[str, Any]:
     """Mark the days on which some usage has no price, above the bars."""
-    unpriced = sorted({point.date.isoformat() for point in points if point.figures.unpriced_count})
+    unpriced = sorted({point.date.isoformat() for point in points if point.figures.has_unpriced})
     return {
         "data": {"values": [{"date": day} for day in unpriced]},
         "mark": {

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from api.grid_query import PAGE_SIZE, is_descending_first
-from api.pages.money import choose_places, show_count
+from api.pages.money import choose_places, show_count, show_unpriced
 from api.pages.usage_view import Money, show_money
 from costing.reports.shares import round_percent
 from costing.reports.tenant_grid import (
@@ -170,7 +170,7 @@ def _line(row: GridRow, threshold: Fraction, places: int) -> GridLine:
         plan=row.plan,
         is_closed=row.closed_at is not None,
         cost=show_money(row.estimated_cost, places),
-        unpriced=_count(row.unpriced_count),
+        unpriced=show_unpriced(row.unpriced_count, exists=row.has_unpriced),
         ai=_percent(row.ai_share),
         is_high=row.ai_share is not None and row.ai_share > threshold,
         unpriced_ai=_count(row.unpriced_ai_count),

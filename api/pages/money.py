@@ -67,6 +67,16 @@ def show_count(count: int) -> str:
     return f"{count:,}".replace("-", _MINUS)
 
 
+def show_unpriced(count: int, *, exists: bool) -> str | None:
+    """Write how many usages have no price; None: there are none.
+
+    Where corrections cancel the count there are some all the same.
+    """
+    if not exists:
+        return None
+    return show_count(count) if count else "some"
+
+
 def show_date(day: date) -> str:
     """Write a date for people: `Mar 9, 2026`."""
     return f"{day:%b} {day.day}, {day.year}"

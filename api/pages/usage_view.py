@@ -14,12 +14,13 @@ from api.pages.money import (
     show_date,
     show_dates,
     show_exact_usd,
+    show_unpriced,
     show_usd,
 )
 from api.report_request import ReportRequest
 from costing.reports.channels import ChannelRow, list_channels
 from costing.reports.features import FeatureRow
-from costing.reports.figures import Figures, add_figures
+from costing.reports.figures import NOTHING, Figures, add_figures
 from costing.reports.series import SeriesPoint
 from costing.reports.summary import Freshness, Summary, TopSpend
 from ledger.money import Nanos
@@ -106,7 +107,7 @@ def build_usage_view(
     waiting = report.freshness.pending_events
     return UsageView(
         dates=show_dates(asked.dates.start, asked.dates.end - timedelta(days=1)),
-        has_usage=any(row.figures.count or row.figures.estimated_cost for row in features),
+        has_usage=any(row.figures != NOTHING for row in features),
         total=_line("Total", report.total, places),
         shares_known=any(row.percent for row in report.channels),
         top_channel=_card(report.top_channel, places, titles),
@@ -199,7 +200,7 @@ def _line(  # noqa: PLR0913 - each is a cell of the row
 
 
 def _unpriced(figures: Figures) -> str | None:
-    return show_count(figures.unpriced_count) if figures.unpriced_count else None
+    return show_unpriced(figures.unpriced_count, exists=figures.has_unpriced)
 
 
 def _card(top: TopSpend | None, places: int, titles: dict[str, str]) -> Card | None:
@@ -221,8 +222,7 @@ def _day(day: date, figures: list[Figures], places: int) -> Day:
         iso=day.isoformat(),
         label=show_date(day),
         cells=tuple(
-            show_money(one.estimated_cost, places) if one.count or one.estimated_cost else None
-            for one in figures
+            None if one == NOTHING else show_money(one.estimated_cost, places) for one in figures
         ),
         total=show_money(total.estimated_cost, places),
         unpriced=_unpriced(total),

@@ -14,23 +14,32 @@ class Figures:
         count: usages; corrections carry a sign.
         estimated_cost: what the priced usages come to; None where there is usage and none of it is
             priced. Nothing at all costs zero.
-        unpriced_count: those of the usages that have no price, so that their cost is not known.
+        has_unpriced: whether any row has no price, so that its cost is not known. Counts cannot say
+            so: those of corrections carry a sign, and usage that is left may come to a count of 0.
+        unpriced_count: those of the usages that have no price.
         flat_rated_count: those of the AI usages that the flat price map rated.
     """
 
     count: int
     estimated_cost: Nanos | None
+    has_unpriced: bool
     unpriced_count: int
     flat_rated_count: int
 
 
-NOTHING = Figures(count=0, estimated_cost=Nanos(0), unpriced_count=0, flat_rated_count=0)
+NOTHING = Figures(
+    count=0,
+    estimated_cost=Nanos(0),
+    has_unpriced=False,
+    unpriced_count=0,
+    flat_rated_count=0,
+)
 
 
-def known_cost(priced: int | None, unpriced_count: int) -> Nanos | None:
-    """Return the sum of the priced usages, or None where there are unpriced ones alone."""
+def known_cost(priced: int | None, *, has_unpriced: bool) -> Nanos | None:
+    """Return the sum of the priced rows, or None where there are unpriced ones alone."""
     if priced is None:
-        return None if unpriced_count else Nanos(0)
+        return None if has_unpriced else Nanos(0)
     return Nanos(priced)
 
 
@@ -43,6 +52,7 @@ def add_figures(parts: Iterable[Figures]) -> Figures:
     return Figures(
         count=sum(part.count for part in listed),
         estimated_cost=Nanos(sum(costs)) if costs else None,
+        has_unpriced=any(part.has_unpriced for part in listed),
         unpriced_count=sum(part.unpriced_count for part in listed),
         flat_rated_count=sum(part.flat_rated_count for part in listed),
     )

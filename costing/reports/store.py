@@ -34,19 +34,24 @@ class Group(NamedTuple):
 
 
 class TenantSums(NamedTuple):
-    """What the grid needs of one tenant. Costs are None where nothing has a price."""
+    """What the grid needs of one tenant. Costs are None where nothing has a price.
+
+    Rows tell whether a cost is known; counts are what people are shown.
+    """
 
     tenant_id: TenantId
     name: str
     plan: str
     closed_at: datetime | None
     cost: int | None
+    unpriced_rows: int
     unpriced_count: int
     ai_cost: int | None
+    unpriced_ai_rows: int
     unpriced_ai_count: int
     flat_rated_ai_count: int
     twilio_cost: int | None
-    unpriced_twilio_count: int
+    unpriced_twilio_rows: int
     emails_sent: int
 
 
@@ -96,7 +101,13 @@ def _read(
     session: TenantSession, dates: DateRange, *key: sa.ColumnElement[Any]
 ) -> Iterator[tuple[Any, ...]]:
     query = (
-        sa.select(*key, sa.func.sum(_COUNT), sa.func.sum(_COST), *_counts(_UNPRICED, _FLAT_RATED))
+        sa.select(
+            *key,
+            sa.func.sum(_COUNT),
+            sa.func.sum(_COST),
+            _rows_where(_UNPRICED),
+            *_counts(_UNPRICED, _FLAT_RATED),
+        )
         .where(
             _ROLLUP.tenant_id == session.tenant_id,
             _ROLLUP.date >= dates.start,
@@ -108,10 +119,12 @@ def _read(
 
 
 def _figures(sums: tuple[Any, ...]) -> Figures:
-    count, cost, unpriced, flat_rated = map(_whole, sums)
+    count, cost, unpriced_rows, unpriced, flat_rated = map(_whole, sums)
+    has_unpriced = unpriced_rows > 0
     return Figures(
         count=count,
-        estimated_cost=known_cost(cost, unpriced),
+        estimated_cost=known_cost(cost, has_unpriced=has_unpriced),
+        has_unpriced=has_unpriced,
         unpriced_count=unpriced,
         flat_rated_count=flat_rated,
     )
@@ -124,6 +137,11 @@ def _whole(value: Any) -> Any:
 
 def _counts(*conditions: sa.ColumnElement[bool]) -> list[sa.ColumnElement[int]]:
     return [_sum_where(condition, _COUNT) for condition in conditions]
+
+
+def _rows_where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    # Tenants are counted, not rows: the outer join makes an empty row where there is no usage.
+    return sa.func.count(sa.case((condition, _ROLLUP.tenant_id)))
 
 
 def _sum_where(
@@ -161,11 +179,13 @@ def _tenant_sums_query(
             _PERIOD.plan,
             tenants.c.closed_at,
             sa.func.sum(_COST),
+            _rows_where(_UNPRICED),
             *_counts(_UNPRICED),
             _cost_where(_IS_AI),
+            _rows_where(sa.and_(_IS_AI, _UNPRICED)),
             *_counts(sa.and_(_IS_AI, _UNPRICED), _FLAT_RATED),
             _cost_where(_IS_TWILIO),
-            *_counts(sa.and_(_IS_TWILIO, _UNPRICED)),
+            _rows_where(sa.and_(_IS_TWILIO, _UNPRICED)),
             _sum_where(_IS_SENT_EMAIL, _ROLLUP.quantity),
         )
         .select_from(

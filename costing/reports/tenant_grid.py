@@ -43,6 +43,7 @@ class GridRow:
         plan: the one in force.
         closed_at: from when the tenant's usage is refused; None: it is open.
         estimated_cost: None where there is usage and none of it is priced.
+        has_unpriced: whether any of the usage has no price.
         ai_share: AI's part of what is known to be spent; None, unknown, where AI usage is unpriced.
         twilio_share: likewise, of the source `twilio`.
         emails_sent: recipients of outbound e-mail.
@@ -53,6 +54,7 @@ class GridRow:
     plan: str
     closed_at: datetime | None
     estimated_cost: Nanos | None
+    has_unpriced: bool
     unpriced_count: int
     ai_share: Fraction | None
     twilio_share: Fraction | None
@@ -157,22 +159,24 @@ def _is_high(row: GridRow, query: GridQuery) -> bool:
 
 
 def _row(sums: TenantSums) -> GridRow:
-    cost = known_cost(sums.cost, sums.unpriced_count)
+    has_unpriced = sums.unpriced_rows > 0
+    cost = known_cost(sums.cost, has_unpriced=has_unpriced)
     return GridRow(
         tenant_id=sums.tenant_id,
         name=sums.name,
         plan=sums.plan,
         closed_at=sums.closed_at,
         estimated_cost=cost,
+        has_unpriced=has_unpriced,
         unpriced_count=sums.unpriced_count,
-        ai_share=_share(sums.ai_cost, sums.unpriced_ai_count, cost),
-        twilio_share=_share(sums.twilio_cost, sums.unpriced_twilio_count, cost),
+        ai_share=_share(sums.ai_cost, sums.unpriced_ai_rows, cost),
+        twilio_share=_share(sums.twilio_cost, sums.unpriced_twilio_rows, cost),
         emails_sent=sums.emails_sent,
         unpriced_ai_count=sums.unpriced_ai_count,
         flat_rated_ai_count=sums.flat_rated_ai_count,
     )
 
 
-def _share(part: int | None, unpriced_count: int, whole: Nanos | None) -> Fraction | None:
+def _share(part: int | None, unpriced_rows: int, whole: Nanos | None) -> Fraction | None:
     """Return the share of a part, some of which may have no price: then it is not known."""
-    return None if unpriced_count else share_of(Nanos(part or 0), whole)
+    return None if unpriced_rows else share_of(Nanos(part or 0), whole)

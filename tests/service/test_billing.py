@@ -67,6 +67,7 @@ def test_the_total_is_money_as_text_and_counts_as_numbers(get: Get, book: Book) 
     expected = {
         "count": 3,
         "estimated_cost": "0.0139",
+        "has_unpriced": True,
         "unpriced_count": 1,
         "flat_rated_count": 1,
     }
@@ -112,6 +113,7 @@ def test_a_point_of_the_series(get: Get, book: Book) -> None:
         "channel": "sms",
         "count": 1,
         "estimated_cost": "0.0089",
+        "has_unpriced": False,
         "unpriced_count": 0,
         "flat_rated_count": 0,
     }

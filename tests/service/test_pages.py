@@ -256,6 +256,7 @@ def test_the_grid_over_json(client: FlaskClient, engine: sa.Engine, book: Book) 
         "plan": "Pro",
         "closed_at": None,
         "estimated_cost": "3.78",
+        "has_unpriced": False,
         "unpriced_count": 0,
         "ai_percent": "52.9",
         "high_ai": True,

@@ -43,6 +43,7 @@ def figures(count: int, cost: int | None, unpriced: int = 0, flat_rated: int = 0
     return Figures(
         count=count,
         estimated_cost=cost,  # type: ignore[arg-type] # whole nano-dollars
+        has_unpriced=unpriced != 0,
         unpriced_count=unpriced,
         flat_rated_count=flat_rated,
     )

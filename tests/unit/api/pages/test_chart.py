@@ -20,6 +20,7 @@ def point(day: int, channel: str, cost: int | None, unpriced: int = 0) -> Series
     figures = Figures(
         count=1,
         estimated_cost=None if cost is None else Nanos(cost),
+        has_unpriced=unpriced != 0,
         unpriced_count=unpriced,
         flat_rated_count=0,
     )

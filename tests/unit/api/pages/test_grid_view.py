@@ -19,6 +19,7 @@ ROW = GridRow(
     plan="Pro",
     closed_at=None,
     estimated_cost=Nanos(2_000_000_000),
+    has_unpriced=False,
     unpriced_count=0,
     ai_share=Fraction(3, 10),
     twilio_share=None,

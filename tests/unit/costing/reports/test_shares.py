@@ -7,8 +7,12 @@ from costing.reports.figures import NOTHING, Figures, add_figures
 from costing.reports.shares import round_percent, share_of, split_percent
 from ledger.money import Nanos
 
-UNKNOWN = Figures(count=1, estimated_cost=None, unpriced_count=1, flat_rated_count=0)
-KNOWN = Figures(count=2, estimated_cost=Nanos(7), unpriced_count=0, flat_rated_count=2)
+UNKNOWN = Figures(
+    count=1, estimated_cost=None, has_unpriced=True, unpriced_count=1, flat_rated_count=0
+)
+KNOWN = Figures(
+    count=2, estimated_cost=Nanos(7), has_unpriced=False, unpriced_count=0, flat_rated_count=2
+)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,9 @@ def test_a_share_that_stands_alone_is_rounded(
 
 
 def test_what_is_known_is_added_and_what_is_not_is_counted() -> None:
-    expected = Figures(count=3, estimated_cost=Nanos(7), unpriced_count=1, flat_rated_count=2)
+    expected = Figures(
+        count=3, estimated_cost=Nanos(7), has_unpriced=True, unpriced_count=1, flat_rated_count=2
+    )
     assert expected == add_figures([KNOWN, UNKNOWN])
 
 
