@@ -12,7 +12,7 @@ from collector.metadata import DEFAULT_KEYS, MetadataPolicy
 from collector.personal import PERSONAL, is_personal, is_personal_identifier
 from collector.store import book_events
 from ledger.errors import ConflictError, InvalidError, shorten
-from ledger.event import Status, UsageEvent
+from ledger.event import Status
 from ledger.session import operator_session, tenant_session
 from ledger.settings import Settings
 from ledger.tenant import Tenant, TenantId
@@ -38,18 +38,8 @@ class Result(NamedTuple):
     dropped: tuple[str, ...] = ()
 
 
-class _Queue:
-    """What one tenant's part of a request comes to: events, and where their answers go."""
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self.events: list[UsageEvent] = []
-        self.dropped: list[tuple[str, ...]] = []
-
-    def add(self, place: int, read: Read) -> None:
-        self.places.append(place)
-        self.events.append(read.event)
-        self.dropped.append(read.dropped)
+_Queue = list[tuple[int, Read]]
+"""What one tenant's part of a request comes to, each with the place of its answer."""
 
 
 class Intake:
@@ -73,7 +63,7 @@ class Intake:
                 sending all again is safe.
         """
         results: list[Result | None] = [None] * len(submitted)
-        queues: defaultdict[TenantId, _Queue] = defaultdict(_Queue)
+        queues: defaultdict[TenantId, _Queue] = defaultdict(list)
         find_tenant = self._tenant_finder(submitted, only_tenant, now=now)
         for place, item in enumerate(submitted):
             try:
@@ -89,7 +79,7 @@ class Intake:
             except InvalidError as error:
                 results[place] = _rejected(item, error)
             else:
-                queues[read.tenant_id].add(place, read)
+                queues[read.tenant_id].append((place, read))
         for tenant_id in sorted(queues):
             self._book_queue(tenant_id, queues[tenant_id], results, now=now)
         return [result for result in results if result is not None]
@@ -97,14 +87,12 @@ class Intake:
     def _book_queue(
         self, tenant_id: TenantId, queue: _Queue, results: list[Result | None], *, now: datetime
     ) -> None:
-        for start in range(0, len(queue.events), TRANSACTION_EVENTS):
-            part = slice(start, start + TRANSACTION_EVENTS)
-            events = queue.events[part]
+        for start in range(0, len(queue), TRANSACTION_EVENTS):
+            part = queue[start : start + TRANSACTION_EVENTS]
             with tenant_session(self._engine, tenant_id, write=True) as session:
-                statuses = book_events(session, events, now=now)
-            answers = zip(queue.places[part], events, statuses, queue.dropped[part], strict=True)
-            for place, event, status, dropped in answers:
-                results[place] = _answer(event.event_id, status, dropped)
+                statuses = book_events(session, [read.event for _, read in part], now=now)
+            for (place, read), status in zip(part, statuses, strict=True):
+                results[place] = _answer(read, status)
 
     def _tenant_finder(
         self, submitted: Sequence[object], only_tenant: TenantId | None, *, now: datetime
@@ -148,7 +136,8 @@ def _named_tenants(submitted: Sequence[object], only_tenant: TenantId | None) ->
     return {TenantId(name) for name in named if isinstance(name, str)}
 
 
-def _answer(event_id: str, status: Status, dropped: tuple[str, ...]) -> Result:
+def _answer(read: Read, status: Status) -> Result:
+    event_id, dropped = read.event.event_id, read.dropped
     if status is Status.STORED and not dropped:  # nearly always
         return Result(status, event_id)
     if status is Status.CONFLICT:

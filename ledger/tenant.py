@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NewType
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -84,7 +84,7 @@ def parse_tenant_id(text: object) -> TenantId:
     Raises:
         InvalidError: `invalid_tenant`.
     """
-    if isinstance(text, str) and _TENANT_ID.fullmatch(text):
+    if isinstance(text, str) and _is_tenant_id(text):
         return TenantId(text)
     raise InvalidError(
         "invalid_tenant",
@@ -92,6 +92,11 @@ def parse_tenant_id(text: object) -> TenantId:
         key="tenant",
         value=text,
     )
+
+
+@lru_cache(maxsize=4096)
+def _is_tenant_id(text: str) -> bool:
+    return _TENANT_ID.fullmatch(text) is not None
 
 
 def parse_timezone(text: object) -> str:
