@@ -1,6 +1,7 @@
 """`meterline retention`: takes raw usage that is older than people want to keep it."""
 
 import sys
+import time
 
 import click
 from tabulate import tabulate
@@ -10,6 +11,11 @@ from costing.retention import Due, Retention
 from ledger.errors import ConflictError
 from ledger.period import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS
 from ledger.tenant import parse_tenant_id
+
+# A writer that waits on SQLite looks for its turn every 25 ms or so. Without the pause a run hardly
+# ever lets one in: beside it the slowest bookings took 800 ms, with it 100 to 200, for a quarter
+# more time of the run.
+_PAUSE_SECONDS = 0.025
 
 
 @click.group()
@@ -63,6 +69,7 @@ def _take_all(job: Retention, found: list[Due]) -> tuple[int, list[str]]:
                 for rows in job.take(due):
                     taken += rows
                     bar.update(rows)
+                    time.sleep(_PAUSE_SECONDS)
             except ConflictError as error:
                 refused.append(f"usage of tenant {due.tenant_id} is not taken: {error.message}")
     return taken, refused
