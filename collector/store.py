@@ -18,15 +18,28 @@ UNKNOWN_FINGERPRINT = b"\x00"
 
 _COLUMNS = usage_metrics.c
 _TOMBSTONES = usage_tombstones.c
-_HAS_TOMBSTONES = sa.exists().where(_TOMBSTONES.tenant_id == sa.bindparam("tenant"))
+# Scalar subqueries, since PostgreSQL turns EXISTS into a join and then reads all tombstones of a
+# tenant: 55 ms for 1,000 events and 200,000 tombstones, where looking each id up takes 2.
+_ANY_TOMBSTONE = (
+    sa.select(_TOMBSTONES.event_id)
+    .where(_TOMBSTONES.tenant_id == sa.bindparam("tenant"))
+    .order_by(_TOMBSTONES.event_id)
+    .limit(1)
+    .scalar_subquery()
+)
+_OWN_TOMBSTONE = (
+    sa.select(_TOMBSTONES.event_id)
+    .where(_TOMBSTONES.tenant_id == _COLUMNS.tenant_id, _TOMBSTONES.event_id == _COLUMNS.event_id)
+    .scalar_subquery()
+)
+_BATCH = sa.bindparam("batch", type_=sa.BigInteger)
 _WITHDRAW = sa.delete(usage_metrics).where(
     _COLUMNS.tenant_id == sa.bindparam("tenant"),
     # A batch is never NULL. As a condition of its own, "has any" is asked anew for every row.
-    _COLUMNS.batch_id == sa.case((_HAS_TOMBSTONES, sa.bindparam("batch", type_=sa.BigInteger))),
-    sa.exists().where(
-        _TOMBSTONES.tenant_id == _COLUMNS.tenant_id, _TOMBSTONES.event_id == _COLUMNS.event_id
-    ),
+    _COLUMNS.batch_id == sa.case((_ANY_TOMBSTONE.is_not(None), _BATCH)),
+    _OWN_TOMBSTONE.is_not(None),
 )
+
 _INSERTED = ("tenant_id", "id", "batch_id", *UsageEvent._fields[:-1], *MEASURE_COLUMNS)
 _INSERT = (
     f"INSERT INTO {usage_metrics.name} ({', '.join(_INSERTED)})"
