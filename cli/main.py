@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cli import accounts, data, database, doctor, serve, users, working
+from cli import accounts, data, database, doctor, retention, serve, users, working
 from cli.demo.command import demo
 from cli.messages import describe
 from ledger.errors import Kind, MeterlineError
@@ -43,6 +43,7 @@ main.add_command(data.export)
 main.add_command(working.work)
 main.add_command(working.rebuild)
 main.add_command(working.verify_ledger)
+main.add_command(retention.retention)
 main.add_command(serve.serve)
 main.add_command(doctor.doctor)
 main.add_command(demo)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ledger.batches import add_batch
 from ledger.event import Status, UsageEvent
 from ledger.measures import MEASURE_COLUMNS
-from ledger.models import usage_metrics
+from ledger.models import usage_metrics, usage_tombstones
 from ledger.sequence import take_numbers
 from ledger.session import TenantSession
 
@@ -18,6 +18,29 @@ UNKNOWN_FINGERPRINT = b"\x00"
 """Fingerprint of a row taken over from SP-3: nobody knows what was submitted."""
 
 _COLUMNS = usage_metrics.c
+_TOMBSTONES = usage_tombstones.c
+# Scalar subqueries, since PostgreSQL turns EXISTS into a join and then reads all tombstones of a
+# tenant: 55 ms for 1,000 events and 200,000 tombstones, where looking each id up takes 2.
+_ANY_TOMBSTONE = (
+    sa.select(_TOMBSTONES.event_id)
+    .where(_TOMBSTONES.tenant_id == sa.bindparam("tenant"))
+    .order_by(_TOMBSTONES.event_id)
+    .limit(1)
+    .scalar_subquery()
+)
+_OWN_TOMBSTONE = (
+    sa.select(_TOMBSTONES.event_id)
+    .where(_TOMBSTONES.tenant_id == _COLUMNS.tenant_id, _TOMBSTONES.event_id == _COLUMNS.event_id)
+    .scalar_subquery()
+)
+_BATCH = sa.bindparam("batch", type_=sa.BigInteger)
+_WITHDRAW = sa.delete(usage_metrics).where(
+    _COLUMNS.tenant_id == sa.bindparam("tenant"),
+    # A batch is never NULL. As a condition of its own, "has any" is asked anew for every row.
+    _COLUMNS.batch_id == sa.case((_ANY_TOMBSTONE.is_not(None), _BATCH)),
+    _OWN_TOMBSTONE.is_not(None),
+)
+
 _INSERTED = ("tenant_id", "id", "batch_id", *UsageEvent._fields[:-1], *MEASURE_COLUMNS)
 _EVENT_ID = itemgetter(_INSERTED.index("event_id"))
 _INSERT = (
@@ -37,6 +60,8 @@ def book_events(
     numbers = take_numbers(session.connection, len(events))
     stored = _insert(session, events, numbers)
     if stored:
+        stored -= _withdraw(session, numbers[0])
+    if stored:
         add_batch(session, numbers[0], event_count=stored, booked_at=now)
     if stored == len(events):  # nearly always: nothing has to be looked up
         return [Status.STORED] * stored
@@ -47,19 +72,38 @@ def book_events(
     ]
 
 
-def _status(event: UsageEvent, number: int, booked_as: int, fingerprint: bytes) -> Status:
+def _status(event: UsageEvent, number: int, booked_as: int | None, fingerprint: bytes) -> Status:
     if booked_as == number:
         return Status.STORED
     known = fingerprint in (event.fingerprint, UNKNOWN_FINGERPRINT)
     return Status.DUPLICATE if known else Status.CONFLICT
 
 
-def _find_booked(session: TenantSession, event_ids: list[str]) -> dict[str, tuple[int, bytes]]:
-    """Return number and fingerprint under which these ids are booked."""
-    query = sa.select(_COLUMNS.event_id, _COLUMNS.id, _COLUMNS.fingerprint).where(
+def _withdraw(session: TenantSession, batch_id: int) -> int:
+    """Take back those events of a new batch whose id has a tombstone; return how many.
+
+    Comes after the insert, never before: retention may take a raw row while we wait for its id, and
+    then only a statement that begins later sees the tombstone. A tenant without any pays for one
+    look into the index, the others for one a new event.
+    """
+    values = {"tenant": session.tenant_id, "batch": batch_id}
+    return session.connection.execute(_WITHDRAW, values).rowcount
+
+
+def _find_booked(
+    session: TenantSession, event_ids: list[str]
+) -> dict[str, tuple[int | None, bytes]]:
+    """Return number and fingerprint under which these ids are booked; no number: a tombstone.
+
+    Raw rows and tombstones are read in one statement, so that none is missed on its way.
+    """
+    raw = sa.select(_COLUMNS.event_id, _COLUMNS.id, _COLUMNS.fingerprint).where(
         _COLUMNS.tenant_id == session.tenant_id, _COLUMNS.event_id.in_(event_ids)
     )
-    rows = session.connection.execute(query)
+    taken = sa.select(_TOMBSTONES.event_id, sa.null(), _TOMBSTONES.fingerprint).where(
+        _TOMBSTONES.tenant_id == session.tenant_id, _TOMBSTONES.event_id.in_(event_ids)
+    )
+    rows = session.connection.execute(raw.union_all(taken))
     return {event_id: (number, fingerprint) for event_id, number, fingerprint in rows}
 
 

@@ -5,10 +5,11 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
+from costing.checkpoints import Checkpoint, check_tombstones, read_checkpoints
 from costing.rollup import Rater, opening_row, same_figures
-from costing.store import read_checkpoints, read_journal, sum_costed
+from costing.store import read_journal, sum_costed
 from ledger.models import usage_rollups_daily
-from ledger.rollups import EMPTY_TALLY, RollupKey, RollupRow, read_rollups
+from ledger.rollups import EMPTY_TALLY, RollupKey, RollupRow, Tally, read_rollups
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
 
@@ -30,33 +31,45 @@ class Recomputed(NamedTuple):
 def recompute(
     session: TenantSession | OperatorSession, rater: Rater, *, lost_version: str | None = None
 ) -> Recomputed:
-    """Compare the rollups of the rater's tenant with the costed raw usage and opening balances.
+    """Compare the rollups of the rater's tenant with its checkpoints and the costed raw usage.
 
-    A row that somebody deleted is rated by the version that the journal has of it, else by
-    `lost_version`, else by the only book there ever was.
+    A row is its checkpoint and the raw rows that are still there, rated at its own price version;
+    an opening balance keeps its cost. A row that somebody deleted is rated by the version that the
+    journal has of it, else its checkpoint, else by `lost_version`, else by the only book there ever
+    was.
 
     Raises:
-        ConflictError: `ambiguous_price_version`.
+        ConflictError: `ambiguous_price_version`, or `lost_checkpoint`: nothing is recomputed from
+            less than there was.
         MissingError: `unknown_price_version`.
     """
     tenant_id = rater.tenant.tenant_id
     rows = read_rollups(session, usage_rollups_daily.c.tenant_id == tenant_id)
     sums = sum_costed(session, tenant_id)
-    openings = read_checkpoints(session, tenant_id)
-    journalled = _journalled_versions(session, tenant_id) if sums.keys() - rows.keys() else {}
+    checkpoints = read_checkpoints(session, tenant_id)
+    check_tombstones(session, tenant_id, checkpoints.values())
+    wanted = sums.keys() | checkpoints.keys()
+    versions = _journalled_versions(session, tenant_id) if wanted - rows.keys() else {}
     changes = []
-    for key in sorted(rows.keys() | sums.keys() | openings.keys(), key=_in_order):
-        row = rows.get(key)
-        if key in openings:
-            right = opening_row(row, key, *openings[key])
+    for key in sorted(rows.keys() | wanted, key=_in_order):
+        row, checkpoint = rows.get(key), checkpoints.get(key)
+        tally = _sum(sums.get(key), checkpoint)
+        if checkpoint is not None and checkpoint.is_opening:
+            right = opening_row(row, key, tally, checkpoint.cost)
         elif row is not None:
-            right = rater.correct(row, sums.get(key, EMPTY_TALLY))
+            right = rater.correct(row, tally)
         else:
-            version = journalled.get((key.date, key.rollup_id), lost_version)
-            right = rater.new_row(key, sums[key], rater.books.of_lost_row(version))
+            known = lost_version if checkpoint is None else checkpoint.price_version
+            version = versions.get((key.date, key.rollup_id), known)
+            right = rater.new_row(key, tally, rater.books.of_lost_row(version))
         if row is None or not same_figures(row, right):
             changes.append(Change(row, right))
     return Recomputed(rows, changes)
+
+
+def _sum(raw: Tally | None, checkpoint: Checkpoint | None) -> Tally:
+    tally = EMPTY_TALLY if raw is None else raw
+    return tally if checkpoint is None else checkpoint.tally.plus(tally)
 
 
 def _journalled_versions(

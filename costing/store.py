@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ledger.batches import OPENING_BATCH
+from ledger.columns import UtcDateTime
 from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.models import (
     costing_state,
@@ -18,8 +19,8 @@ from ledger.models import (
     usage_journal,
     usage_metrics,
     usage_rollups_daily,
+    usage_tombstones,
 )
-from ledger.money import Nanos
 from ledger.rollups import RollupKey, RollupRow, Tally
 from ledger.sequence import take_numbers
 from ledger.session import OperatorSession, TenantSession
@@ -47,8 +48,13 @@ def sum_costed(
     session: TenantSession | OperatorSession, tenant_id: TenantId
 ) -> dict[RollupKey, Tally]:
     """Return what all costed events of a tenant come to, opening balances left out."""
+    return _sum(session, tenant_id, _RAW.batch_id != OPENING_BATCH, is_costed(tenant_id))
+
+
+def is_costed(tenant_id: TenantId) -> sa.ColumnElement[bool]:
+    """Return the condition on raw rows of a tenant that their batch waits no more."""
     pending = sa.select(usage_batches.c.batch_id).where(usage_batches.c.tenant_id == tenant_id)
-    return _sum(session, tenant_id, _RAW.batch_id != OPENING_BATCH, _RAW.batch_id.not_in(pending))
+    return _RAW.batch_id.not_in(pending)
 
 
 def _sum(
@@ -74,19 +80,6 @@ def _sum(
         tally = Tally(count, Measures(*map(int, measures)), int(derived), int(provisional))
         sums[RollupKey(*row[:width])] = tally
     return sums
-
-
-def read_checkpoints(
-    session: TenantSession | OperatorSession, tenant_id: TenantId
-) -> dict[RollupKey, tuple[Tally, Nanos | None]]:
-    """Return the opening balances of a tenant: their sums and their costs, which are given."""
-    query = sa.select(usage_checkpoints).where(usage_checkpoints.c.tenant_id == tenant_id)
-    balances = {}
-    for row in session.connection.execute(query).mappings():
-        key = RollupKey(*(row[name] for name in RollupKey._fields))
-        measures = Measures(*(row[name] for name in MEASURE_COLUMNS))
-        balances[key] = (Tally(row["count"], measures, 0, 0), row["estimated_cost"])
-    return balances
 
 
 def append_journal(
@@ -140,7 +133,14 @@ def read_journal(
 
 def find_unregistered(session: OperatorSession) -> set[TenantId]:
     """Return the tenants that have usage and are not registered."""
-    tables = (usage_metrics, usage_rollups_daily, usage_checkpoints, usage_journal, usage_batches)
+    tables = (
+        usage_metrics,
+        usage_tombstones,
+        usage_rollups_daily,
+        usage_checkpoints,
+        usage_journal,
+        usage_batches,
+    )
     known = sa.select(tenants.c.tenant_id)
     found: set[TenantId] = set()
     for table in tables:
@@ -160,12 +160,17 @@ def row_figures(row: RollupRow) -> dict[str, Any]:
     }
 
 
-def lock_costing(session: TenantSession, *, now: datetime) -> None:
-    """Take the tenant's costing lock for this transaction and note when it was costed."""
+def lock_costing(session: TenantSession, *, now: datetime | None) -> None:
+    """Take the tenant's costing lock for this transaction.
+
+    Args:
+        session: of the tenant, writing.
+        now: noted as when the tenant was costed; None where that is not what is done.
+    """
     changed = session.connection.execute(
         sa.update(costing_state)
         .where(costing_state.c.tenant_id == session.tenant_id)
-        .values(costed_at=now)
+        .values(costed_at=sa.func.coalesce(sa.literal(now, UtcDateTime), costing_state.c.costed_at))
     ).rowcount
     if not changed:
         session.connection.execute(

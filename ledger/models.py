@@ -115,6 +115,17 @@ usage_metrics = sa.Table(
     sa.Index(None, "tenant_id", "date"),
 )
 
+# What is left of a raw row that retention took: enough to answer its event, sent again. A row is
+# little more than its key, so on SQLite the key is the table and is not stored twice.
+usage_tombstones = sa.Table(
+    "usage_tombstones",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("event_id", sa.String(255), primary_key=True),
+    sa.Column("fingerprint", sa.LargeBinary(17), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 usage_batches = sa.Table(
     "usage_batches",
     metadata,
@@ -155,8 +166,13 @@ usage_checkpoints = sa.Table(
     *rollup_key_columns(),
     sa.Column("count", sa.BigInteger, nullable=False),
     *measure_columns(),
+    # That of SP-3 where the row is an opening balance; any other row is rated by its sums.
     sa.Column("estimated_cost", sa.BigInteger),
     sa.Column("price_version", sa.String(64), nullable=False),
+    sa.Column("derived_count", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("provisional_count", sa.BigInteger, nullable=False, server_default="0"),
+    # Raw rows that became tombstones. An opening balance never counted those that it covers.
+    sa.Column("taken_count", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 usage_journal = sa.Table(

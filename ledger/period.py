@@ -13,6 +13,12 @@ from ledger.tenant import Tenant
 CLOSES_AFTER = timedelta(hours=48)
 """How long after its local end a day stays open; later changes are journal entries."""
 
+MIN_RETENTION_DAYS = 4
+"""Fewest local dates, today included, whose raw usage is kept: older ones closed long ago, even
+where clocks were changed since."""
+
+MAX_RETENTION_DAYS = 36_500
+
 RANGES = {"30d": 30, "90d": 90}
 """Ranges that go by a name, and how many local dates they have, today included."""
 
@@ -147,3 +153,17 @@ def day_start(day: date, tenant: Tenant) -> datetime:
 def closes_at(day: date, tenant: Tenant) -> datetime:
     """Return the instant (UTC) from which changes to this local date are journalled."""
     return day_start(day + timedelta(days=1), tenant) + CLOSES_AFTER
+
+
+def first_kept_date(days: int, tenant: Tenant, *, now: datetime) -> date:
+    """Return from which local date on raw usage is kept: the last `days` dates, and all open ones.
+
+    Args:
+        days: how many local dates to keep, today included.
+        tenant: whose dates they are; one that moved to another zone can have more of them open.
+        now: the current instant.
+    """
+    first = DateRange.last_days(days, now=now, zone=tenant.zone_at(now)).start
+    while now < closes_at(first - _DAY, tenant):
+        first -= _DAY
+    return first

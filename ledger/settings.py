@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from ledger.accounts.roles import Role, parse_role
 from ledger.engine import DEFAULT_URL, parse_database_url
 from ledger.errors import InvalidError
+from ledger.period import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS
 
 SETTING_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
@@ -56,6 +57,15 @@ class Settings(BaseSettings):
     )
     ai_flat_fallback: bool = Field(
         default=True, description="Rate AI models by the flat map; off leaves them unpriced."
+    )
+    retention_days: int | None = Field(
+        default=None,
+        ge=MIN_RETENTION_DAYS,
+        le=MAX_RETENTION_DAYS,
+        description=(
+            "Local dates, today included, whose raw usage `meterline retention run` keeps; unset:"
+            " it is kept for ever."
+        ),
     )
     # Comes before the settings that depend on it: a field can only look at those above it.
     jwt_algorithm: Literal["HS256", "RS256", "ES256"] | None = Field(

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from cli import schema
 from tests.conftest import Run
 
+HEAD = schema.head_revision()
 SECRET = "s3cret-of-the-host"
 TRACE = "Traceback"
 
@@ -33,15 +35,15 @@ def newer(ledger_path: Path) -> None:
 
 
 def test_an_empty_database_is_brought_up_to_date(meterline: Run, empty: str) -> None:
-    assert "schema 0003\n" == meterline("db", "upgrade", METERLINE_DATABASE_URL=empty).stdout
+    assert f"schema {HEAD}\n" == meterline("db", "upgrade", METERLINE_DATABASE_URL=empty).stdout
 
 
 def test_an_upgrade_of_a_current_schema_has_nothing_to_do(meterline: Run) -> None:
-    assert "schema 0003, nothing to do\n" == meterline("db", "upgrade").stdout
+    assert f"schema {HEAD}, nothing to do\n" == meterline("db", "upgrade").stdout
 
 
 def test_a_current_schema_is_as_expected(meterline: Run) -> None:
-    assert "schema 0003, as expected\n" == meterline("db", "check").stdout
+    assert f"schema {HEAD}, as expected\n" == meterline("db", "check").stdout
 
 
 def test_a_schema_that_drifted_is_told(meterline: Run, ledger_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_a_downgrade_says_where_it_went(meterline: Run, revision: str, said: str
 
 def test_a_ledger_of_an_older_schema_is_refused_with_what_to_do(meterline: Run) -> None:
     meterline("db", "downgrade", "0001")
-    message = "error: the ledger has schema 0001 and needs 0003; run `meterline db upgrade`\n"
+    message = f"error: the ledger has schema 0001 and needs {HEAD}; run `meterline db upgrade`\n"
     assert message == meterline("verify").stderr
 
 
@@ -78,7 +80,7 @@ def test_an_empty_database_is_refused_with_what_to_do(
     meterline: Run, empty: str, command: tuple[str, ...]
 ) -> None:
     finished = meterline(*command, METERLINE_DATABASE_URL=empty)
-    message = "error: the ledger has no tables yet and needs 0003; run `meterline db upgrade`\n"
+    message = f"error: the ledger has no tables yet and needs {HEAD}; run `meterline db upgrade`\n"
     assert (1, message) == (finished.returncode, finished.stderr)
 
 
@@ -119,13 +121,16 @@ def test_doctor_tells_that_there_is_no_tenant(meterline: Run) -> None:
 
 def test_doctor_tells_what_to_do_with_an_empty_database(meterline: Run, empty: str) -> None:
     finished = meterline("doctor", METERLINE_DATABASE_URL=empty)
-    wrong = "WRONG the ledger has no tables yet and needs 0003; run `meterline db upgrade`"
+    wrong = f"WRONG the ledger has no tables yet and needs {HEAD}; run `meterline db upgrade`"
     assert (1, True) == (finished.returncode, wrong in finished.stdout.splitlines())
 
 
 def test_doctor_looks_at_the_ledger_although_the_price_book_is_gone(meterline: Run) -> None:
     finished = meterline("doctor", METERLINE_PRICE_FILE="/gone.toml")
-    assert (True, True) == ("WRONG /gone.toml" in finished.stdout, "schema 0003" in finished.stdout)
+    assert (True, True) == (
+        "WRONG /gone.toml" in finished.stdout,
+        f"schema {HEAD}" in finished.stdout,
+    )
 
 
 def test_doctor_names_every_faulty_setting(meterline: Run) -> None:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,14 +20,12 @@ from typing import Any
 
 import pytest
 
-from tests.builders import ai, sms
+from tests.clients import INPUT_NANOS, OUTPUT_NANOS, SMS_NANOS, TENANTS, Client, Figures
 from tests.conftest import Run
 from tests.processes import Launcher, Running, Sender, Server, wait_until
 
-TENANTS = ("acme", "karachi")
 CLIENTS = 2
 FILE_ROWS = 8000
-SMS_NANOS, INPUT_NANOS, OUTPUT_NANOS = 8_900_000, 2_000, 6_000
 IMPORT_OPTIONS = [
     *("--map", "time=when", "--map", "input_tokens=sent", "--map", "output_tokens=received"),
     *("--set", "tenant=acme", "--set", "channel=ai", "--set", "source=openai"),
@@ -38,30 +35,6 @@ IMPORT_OPTIONS = [
 long_only = pytest.mark.skipif(
     os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """What usage comes to, whichever side tells it."""
-
-    events: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    nanos: int = 0
-
-    def plus(self, event: dict[str, Any]) -> "Figures":
-        """Return the figures with one event more, priced by hand."""
-        sent, received = (
-            event.get("metadata", {}).get(f"{s}_tokens", 0) for s in ("input", "output")
-        )
-        messages = event.get("quantity", 0)
-        return Figures(
-            events=self.events + 1,
-            input_tokens=self.input_tokens + sent,
-            output_tokens=self.output_tokens + received,
-            nanos=self.nanos
-            + messages * SMS_NANOS + sent * INPUT_NANOS + received * OUTPUT_NANOS,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,44 +49,6 @@ class Outcome:
     verify_exit: int = 0
     pending: int = 0
     faults: tuple[str, ...] = ()
-
-
-class Client:
-    """Posts batches one after another until told to stop, and remembers what it was answered."""
-
-    def __init__(self, number: int, rng: random.Random, sender: Sender) -> None:
-        self.acknowledged: list[dict[str, Any]] = []
-        self.faults: list[str] = []
-        self._number = number
-        self._rng = rng
-        self._sender = sender
-
-    def run(self, stop: threading.Event) -> None:
-        with closing(self._sender):
-            while not stop.wait(self._rng.uniform(0, 0.02)):
-                batch = [self._event() for _ in range(self._rng.randrange(1, 40))]
-                self._expect(batch, {"stored", "duplicate"})
-                self.acknowledged += batch
-                if self._rng.random() < 0.1:
-                    self._expect(self._rng.sample(self.acknowledged, 1), {"duplicate"})
-
-    def _expect(self, batch: list[dict[str, Any]], allowed: set[str]) -> None:
-        for event, status in zip(batch, self._sender.send(batch), strict=True):
-            if status not in allowed:
-                self.faults.append(f"{event['id']} was answered {status}")
-
-    def _event(self) -> dict[str, Any]:
-        kind = self._rng.choice((sms, ai))
-        event = kind(
-            f"c{self._number}-{self._rng.getrandbits(64):x}",
-            tenant=self._rng.choice(TENANTS),
-            time=f"2025-03-{self._rng.randrange(1, 29):02d}T{self._rng.randrange(24):02d}:30:00Z",
-            feature=self._rng.choice(("broadcast", "reminders", "imported")),
-        )
-        if kind is sms:
-            return {**event, "quantity": self._rng.randrange(1, 5)}
-        counts = {f"{side}_tokens": self._rng.randrange(1, 9999) for side in ("input", "output")}
-        return {**event, "metadata": {"model": "house-llm", **counts}}
 
 
 @dataclass

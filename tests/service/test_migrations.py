@@ -14,6 +14,7 @@ from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
 from costing.prices import load_price_book
+from costing.retention import Retention
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
 from ledger.errors import ConflictError, InvalidError
@@ -224,7 +225,8 @@ def test_a_downgrade_is_refused_while_usage_waits(engine: sa.Engine, intake: Int
     intake.book([sms()], only_tenant=None, now=NOW)
     with pytest.raises(ConflictError) as refused:
         schema.downgrade(engine, "0001")
-    assert ("usage_pending", "0003") == (refused.value.code, schema.current_revision(engine))
+    found = (refused.value.code, schema.current_revision(engine))
+    assert ("usage_pending", schema.head_revision()) == found
 
 
 def test_accounts_come_and_go_without_touching_usage_or_keys(
@@ -265,6 +267,65 @@ def test_going_back_before_accounts_leaves_no_table_of_them(engine: sa.Engine) -
     assert set() == accounts & set(sa.inspect(engine).get_table_names())
 
 
+def take_all(engine: sa.Engine) -> int:
+    retention = Retention(engine, days=4)
+    return sum(sum(retention.take(due)) for due in retention.find_due(now=NOW))
+
+
+def test_retention_comes_and_goes_without_touching_usage(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    intake.book([sms(), ai()], only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    before = _content(engine)
+    schema.downgrade(engine, "0003")
+    between = _content(engine)
+    schema.upgrade(engine)
+    assert [before, before] == [between, _content(engine)]
+
+
+def test_there_is_no_way_back_from_usage_that_was_taken(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    intake.book([sms(time="2026-01-05T12:00:00Z")], only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    take_all(engine)
+    with pytest.raises(ConflictError) as refused:
+        schema.downgrade(engine, "0003")
+    found = (refused.value.code, schema.current_revision(engine))
+    assert ("usage_taken", schema.head_revision()) == found
+
+
+def test_raw_rows_behind_an_opening_balance_are_taken_and_change_nothing(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    cost(sp3)
+    before = exported(sp3, "acme")
+    taken = take_all(sp3)
+    found = (taken, exported(sp3, "acme"), verify(sp3, load_price_book()).differences)
+    assert (len(RAW), before, ()) == found
+
+
+def test_a_taken_row_of_sp3_sent_again_is_a_duplicate(sp3: sa.Engine, rules: Any) -> None:
+    schema.upgrade(sp3)
+    cost(sp3)
+    take_all(sp3)
+    (result,) = Intake(sp3, rules=rules).book([sms("sp3:1")], only_tenant=None, now=NOW)
+    assert "duplicate" == result.status
+
+
+def test_an_opening_balance_is_mended_after_its_raw_rows_were_taken(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    cost(sp3)
+    before = exported(sp3, "acme")
+    take_all(sp3)
+    with operator_session(sp3, write=True) as session:
+        session.connection.execute(
+            sa.text("UPDATE usage_rollups_daily SET count = 9 WHERE price_class = 'sp3'")
+        )
+    Costing(sp3, load_price_book()).rebuild(now=NOW)
+    assert before == exported(sp3, "acme")
+
+
 def test_an_empty_database_can_be_taken_down_to_nothing(engine: sa.Engine) -> None:
     schema.downgrade(engine, "base")
     assert ["meterline_version"] == sa.inspect(engine).get_table_names()
@@ -298,12 +359,17 @@ def _totals(engine: sa.Engine) -> str:
 
 
 def _content(engine: sa.Engine) -> dict[str, list[Any]]:
-    """Return all rows of the tables that revision 0002 has, without what 0003 adds to them."""
-    accounts = {"users", "sign_ins", "sign_in_links", "sign_in_failures"}
+    """Return all rows of the tables that revision 0002 has, without what later ones add to them."""
+    later = {"users", "sign_ins", "sign_in_links", "sign_in_failures", "usage_tombstones"}
+    added = {
+        "tenants": {"closed_at"},
+        "usage_checkpoints": {"derived_count", "provisional_count", "taken_count"},
+    }
     content = {}
     for table in metadata.sorted_tables:
-        if table.name not in accounts:
-            columns = ", ".join(f'"{c.name}"' for c in table.c if c.name != "closed_at")
+        if table.name not in later:
+            there = [c.name for c in table.c if c.name not in added.get(table.name, set())]
+            columns = ", ".join(f'"{name}"' for name in there)
             content[table.name] = query(engine, f"SELECT {columns} FROM {table.name} ORDER BY 1, 2")
     return content
 

@@ -89,6 +89,8 @@ def faulty(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list
         ({"JWT_ROLES": ","}, ["JWT_ROLES"]),
         ({"SECURE_COOKIES": "maybe", "MAX_BODY_BYTES": "1"}, ["MAX_BODY_BYTES", "SECURE_COOKIES"]),
         ({"TRUSTED_PROXIES": "-1"}, ["TRUSTED_PROXIES"]),
+        ({"RETENTION_DAYS": "4"}, []),
+        ({"RETENTION_DAYS": "3"}, ["RETENTION_DAYS"]),
     ],
 )
 def test_settings_of_the_edge_that_do_not_fit_together_are_all_named(
