@@ -520,6 +520,14 @@ def test_an_invented_code_is_refused(client: FlaskClient, code: str) -> None:
     assert 403 == client.get(f"/signin?code={code}").status_code
 
 
+def test_a_link_that_is_none_is_refused_while_somebody_writes(
+    client: FlaskClient, engine: sa.Engine
+) -> None:
+    with operator_session(engine, write=True):
+        response = client.get("/signin?code=x")
+    assert 403 == response.status_code
+
+
 def test_looking_whether_a_link_works_does_not_use_it_up(client: FlaskClient) -> None:
     link = make_link(client)
     assert (None, 303) == (session_in(client.head(link)), client.get(link).status_code)
