@@ -6,7 +6,7 @@ from flask_openapi.blueprint import APIBlueprint
 from api.auth.policy import require_role
 from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import operator_session
-from api.errors import PROBLEM_TYPE, Problem
+from api.errors import PROBLEM_RESPONSE
 from api.grid_query import GRID_PARAMETERS, read_grid_query
 from api.report_answers import answer, grid_answer
 from api.report_schemas import GridAnswer
@@ -19,18 +19,16 @@ blueprint = APIBlueprint("admin", __name__, abp_security=[API_KEY, HOST_TOKEN, S
 
 may_see_all_tenants = require_role(Role.ROOT_ADMIN, Role.OPS, scope=Scope.READ)
 
-_PROBLEM = {"content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}}}
-
 
 @blueprint.get(
     "/api/admin/usage/tenants",
     summary="Cost, AI share, Twilio share and e-mails of every tenant",
     responses={
         "200": GridAnswer,
-        "400": {"description": "A parameter that cannot be read", **_PROBLEM},
-        "401": {"description": "No valid credential", **_PROBLEM},
-        "403": {"description": "Not an operator, or bound to a tenant", **_PROBLEM},
-        "503": {"description": "The ledger does not answer; ask again", **_PROBLEM},
+        "400": {"description": "A parameter that cannot be read", **PROBLEM_RESPONSE},
+        "401": {"description": "No valid credential", **PROBLEM_RESPONSE},
+        "403": {"description": "Not an operator, or bound to a tenant", **PROBLEM_RESPONSE},
+        "503": {"description": "The ledger does not answer; ask again", **PROBLEM_RESPONSE},
     },
     openapi_extensions={"parameters": GRID_PARAMETERS},
 )

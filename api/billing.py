@@ -9,7 +9,7 @@ from flask_openapi.blueprint import APIBlueprint
 
 from api.auth.policy import require_role
 from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
-from api.errors import PROBLEM_TYPE, Problem
+from api.errors import PROBLEM_RESPONSE
 from api.parameters import FROM, RANGE, TO
 from api.report_answers import answer, features_answer, series_answer, summary_answer
 from api.report_request import ReportRequest, open_report
@@ -27,13 +27,15 @@ blueprint = APIBlueprint("billing", __name__, abp_security=[API_KEY, HOST_TOKEN,
 may_see_billing = require_role(Role.TENANT_ADMIN, scope=Scope.READ)
 
 _PARAMETERS: dict[str, Any] = {"parameters": [RANGE, FROM, TO]}
-_PROBLEM = {"content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}}}
 _PROBLEMS: dict[str | int, Any] = {
-    "400": {"description": "A parameter or a range that cannot be read", **_PROBLEM},
-    "401": {"description": "No valid credential", **_PROBLEM},
-    "403": {"description": "A credential without this role or scope, or no tenant", **_PROBLEM},
-    "404": {"description": "The tenant of the credential is not registered", **_PROBLEM},
-    "503": {"description": "The ledger does not answer; ask again", **_PROBLEM},
+    "400": {"description": "A parameter or a range that cannot be read", **PROBLEM_RESPONSE},
+    "401": {"description": "No valid credential", **PROBLEM_RESPONSE},
+    "403": {
+        "description": "A credential without this role or scope, or no tenant",
+        **PROBLEM_RESPONSE,
+    },
+    "404": {"description": "The tenant of the credential is not registered", **PROBLEM_RESPONSE},
+    "503": {"description": "The ledger does not answer; ask again", **PROBLEM_RESPONSE},
 }
 _CSV: dict[str, Any] = {
     "description": "The columns date, channel, direction, source, feature, count, estimated_cost;"

@@ -11,7 +11,7 @@ from api.auth.caller import caller
 from api.auth.policy import require_scope
 from api.auth.schemes import API_KEY
 from api.body import read_whole_body
-from api.errors import PROBLEM_TYPE, Problem, TooLargeError, UnsupportedTypeError
+from api.errors import PROBLEM_RESPONSE, TooLargeError, UnsupportedTypeError
 from api.schemas import CloudEvent, Event, EventsAnswer
 from api.services import Services
 from collector.formats import MEDIA_TYPES, Form, read_body
@@ -21,9 +21,6 @@ from ledger.keys import Scope
 
 blueprint = APIBlueprint("events", __name__, abp_security=[API_KEY])
 
-_PROBLEM = {
-    "content": {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}},
-}
 _EVENT = Event.model_json_schema()
 _CLOUD_EVENT = CloudEvent.model_json_schema()
 _BODY: dict[str, Any] = {
@@ -42,12 +39,12 @@ _BODY: dict[str, Any] = {
     summary="Book usage events",
     responses={
         "200": EventsAnswer,
-        "400": {"description": "The body as a whole cannot be read", **_PROBLEM},
-        "401": {"description": "No valid API key", **_PROBLEM},
-        "403": {"description": "The key lacks the scope `ingest`", **_PROBLEM},
-        "413": {"description": "Too many bytes or events", **_PROBLEM},
-        "415": {"description": "Not a type that is read here", **_PROBLEM},
-        "503": {"description": "The ledger does not answer; send again", **_PROBLEM},
+        "400": {"description": "The body as a whole cannot be read", **PROBLEM_RESPONSE},
+        "401": {"description": "No valid API key", **PROBLEM_RESPONSE},
+        "403": {"description": "The key lacks the scope `ingest`", **PROBLEM_RESPONSE},
+        "413": {"description": "Too many bytes or events", **PROBLEM_RESPONSE},
+        "415": {"description": "Not a type that is read here", **PROBLEM_RESPONSE},
+        "503": {"description": "The ledger does not answer; send again", **PROBLEM_RESPONSE},
     },
     request_body=_BODY,
 )

@@ -24,6 +24,9 @@ RANGES = {"30d": 30, "90d": 90}
 
 DEFAULT_RANGE = "30d"
 
+FIRST_DATE, LAST_DATE = date(1970, 1, 1), date(2199, 12, 31)
+"""Between these people may name dates: no usage is older, and every calculation has room."""
+
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DAY = timedelta(days=1)
 _RESOLUTION = timedelta(seconds=1)
@@ -55,9 +58,20 @@ class DateRange:
 
     @classmethod
     def inclusive(cls, first: date, last: date) -> "DateRange":
-        """Return the dates from `first` to `last`, both included, as a person names them."""
-        # No usage is on the last day of the calendar, which people write for "until ever".
-        return cls(start=first, end=min(last, date.max - _DAY) + _DAY)
+        """Return the dates from `first` to `last`, both included, as a person names them.
+
+        Raises:
+            InvalidError: `distant_date` or `empty_range`.
+        """
+        for key, day in (("from", first), ("to", last)):
+            if not FIRST_DATE <= day <= LAST_DATE:
+                raise InvalidError(
+                    "distant_date",
+                    f"dates are from {FIRST_DATE} to {LAST_DATE}",
+                    key=key,
+                    value=day,
+                )
+        return cls(start=first, end=last + _DAY)
 
 
 def parse_range(
@@ -73,8 +87,8 @@ def parse_range(
         zone: the zone in which the days are cut.
 
     Raises:
-        InvalidError: `unknown_range`, `ambiguous_range`, `incomplete_range`, `invalid_date` or
-            `empty_range`.
+        InvalidError: `unknown_range`, `ambiguous_range`, `incomplete_range`, `invalid_date`,
+            `distant_date` or `empty_range`.
     """
     if first is None and last is None:
         return DateRange.last_days(parse_range_days(range_name), now=now, zone=zone)

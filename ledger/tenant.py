@@ -116,13 +116,23 @@ def parse_timezone(text: object) -> str:
 
 
 def parse_label(text: object, *, key: str) -> str:
-    """Check a name or plan: 1 to 128 printable characters, kept as given.
+    """Check a name, plan or model: 1 to 128 printable characters, kept as given.
+
+    Blanks at either end are refused: nobody sees that two such names are not the same.
 
     Raises:
         InvalidError: `invalid_label`.
     """
-    if isinstance(text, str) and 1 <= len(text) <= _MAX_LABEL and text.isprintable():
+    if (
+        isinstance(text, str)
+        and 1 <= len(text) <= _MAX_LABEL
+        and text.isprintable()
+        and text == text.strip()
+    ):
         return text
     raise InvalidError(
-        "invalid_label", f"{key} needs 1 to 128 printable characters", key=key, value=text
+        "invalid_label",
+        f"{key} needs 1 to 128 printable characters, none of them a blank at either end",
+        key=key,
+        value=text,
     )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from api.services import Services
 from ledger.accounts.identity import Identity
-from ledger.accounts.links import redeem_link
+from ledger.accounts.links import is_open_link, redeem_link
 from ledger.accounts.roles import Role
 from ledger.accounts.sign_ins import end_sign_in, start_sign_in
 from ledger.accounts.throttle import check_throttle, forget_failures, record_failure
@@ -64,9 +64,16 @@ def try_password(
 
 
 def try_link(services: Services, code: str, replaces: str | None) -> Started | None:
-    """Sign in the person whom a one-time link is for; None where it is of no use any more."""
+    """Sign in the person whom a one-time link is for; None where it is of no use any more.
+
+    Anybody may send any code: only one that looks good takes the lock that writers wait for.
+    """
+    now = services.clock()
+    with operator_session(services.engine) as session:
+        if not is_open_link(session, code, now=now):
+            return None
     with operator_session(services.engine, write=True) as session:
-        person = redeem_link(session, code, now=services.clock())
+        person = redeem_link(session, code, now=now)
         if person is None:
             return None
         return _start(session, services, person, login=None, replaces=replaces)

@@ -79,7 +79,6 @@ class GridView:
     lines: tuple[GridLine, ...]
     plans: tuple[Choice, ...]
     thresholds: tuple[Choice, ...]
-    threshold: str
     is_filtered: bool
     found: str
     shown: str
@@ -108,7 +107,6 @@ def build_grid_view(query: GridQuery, page: GridPage, plans: Sequence[str]) -> G
             *_plans(query, plans),
         ),
         thresholds=_thresholds(query.ai_threshold),
-        threshold=_show_share(query.ai_threshold),
         is_filtered=query.plan is not None or query.high_ai,
         found=show_count(page.total_count),
         shown=f"{first + 1:,}\N{EN DASH}{first + len(page.rows):,}" if page.rows else "0",

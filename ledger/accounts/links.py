@@ -48,6 +48,12 @@ def create_link(  # noqa: PLR0913 - each argument is a column; keyword-only keep
     return code
 
 
+def is_open_link(session: OperatorSession, code: str, *, now: datetime) -> bool:
+    """Whether a code could be redeemed now: to look costs no lock, and redeeming may still fail."""
+    query = sa.select(sa.exists().where(*_open(code, now)))
+    return bool(session.connection.execute(query).scalar_one())
+
+
 def redeem_link(session: OperatorSession, code: str, *, now: datetime) -> Identity | None:
     """Return whom a code is for and make it useless; None where it expired, was used or is none.
 
@@ -56,7 +62,7 @@ def redeem_link(session: OperatorSession, code: str, *, now: datetime) -> Identi
     links = sign_in_links.c
     statement = (
         sa.delete(sign_in_links)
-        .where(links.code_hash == digest_secret(code), links.expires_at > now)
+        .where(*_open(code, now))
         .returning(links.subject, links.role, links.tenant_id)
     )
     row = session.connection.execute(statement).one_or_none()
@@ -64,3 +70,8 @@ def redeem_link(session: OperatorSession, code: str, *, now: datetime) -> Identi
         return None
     subject, role, tenant_id = row
     return Identity(subject=subject, role=Role(role), tenant_id=tenant_id)
+
+
+def _open(code: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    links = sign_in_links.c
+    return links.code_hash == digest_secret(code), links.expires_at > now

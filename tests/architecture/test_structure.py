@@ -111,6 +111,12 @@ def keys_of(table: sa.Table) -> list[list[str]]:
     return [[column.name for column in key.columns] for key in unique]
 
 
+def test_the_body_of_a_problem_is_described_in_one_place() -> None:
+    described = "Problem.model_json_schema()"
+    found = [path.relative_to(ROOT) for path in SOURCES if described in path.read_text()]
+    assert [Path("api/errors.py")] == found
+
+
 def test_every_growing_table_has_the_tenant_in_every_key() -> None:
     lacking = [
         (table.name, key)

@@ -282,7 +282,10 @@ def test_a_key_is_nowhere_in_the_ledger(host_key: str, ledger_path: Any) -> None
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/api/nowhere", 404, "not_found"),
+        ("GET", "/webhooks/nowhere", 404, "not_found"),
+        ("GET", "/grafana/nowhere", 404, "not_found"),
+        ("POST", "/healthz", 405, "method_not_allowed"),
         ("GET", URL, 405, "method_not_allowed"),
         ("DELETE", URL, 405, "method_not_allowed"),
     ],

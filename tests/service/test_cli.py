@@ -157,7 +157,7 @@ def test_an_export_of_days_without_usage_is_a_header(meterline: Run, tenant: str
 
 @pytest.mark.usefixtures("costed")
 def test_an_export_may_name_the_last_day_there_is(meterline: Run) -> None:
-    open_end = ("--from", "2026-03-01", "--to", "9999-12-31")
+    open_end = ("--from", "2026-03-01", "--to", "2199-12-31")
     assert 0 == meterline("export", "--tenant", "acme", *open_end).returncode
 
 

@@ -1,6 +1,8 @@
 """The export is sent while it is read, from one snapshot, and lets go of it in every case."""
 
+import http.client
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -17,10 +19,13 @@ from ledger.session import operator_session
 from tests.access import bearer, make_key
 from tests.builders import sms
 from tests.conftest import Book
+from tests.costed import tamper
+from tests.processes import Launcher, Server
 
 URL = "/api/billing/usage/export?from=2026-01-01&to=2026-12-31"
 FEATURES = 20
 DAYS = 300
+LAST_DAY = date(2026, 1, 1) + timedelta(days=DAYS - 1)
 
 
 @pytest.fixture
@@ -114,3 +119,19 @@ def test_a_fault_before_the_first_line_is_a_problem(client: FlaskClient, engine:
         session.connection.execute(sa.text("ALTER TABLE usage_rollups_daily RENAME TO elsewhere"))
     response = client.get(URL, headers=headers)
     assert (503, "application/problem+json") == (response.status_code, response.mimetype)
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_an_export_that_breaks_midway_does_not_look_complete(
+    launcher: Launcher, engine: sa.Engine
+) -> None:
+    no_day = f"{LAST_DAY:%Y-%m}-99"
+    tamper(engine, f"UPDATE usage_rollups_daily SET date = '{no_day}' WHERE date = '{LAST_DAY}'")
+    headers = bearer(make_key(engine, Scope.READ, tenant="acme"))
+    server = Server(launcher, "--workers", "1", "--no-work")
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        connection.request("GET", URL, headers=headers)
+        response = connection.getresponse()
+        with response, pytest.raises(http.client.IncompleteRead) as broken:
+            response.read()
+    assert broken.value.partial.startswith(b"date,channel")

@@ -1,12 +1,14 @@
-"""Another tenant's id, anywhere in a request, changes nothing of what a tenant is shown.
+"""Another tenant's id, anywhere in a request, changes nothing of what anybody is shown or may do.
 
-Every route that is a tenant's own is asked, also those that are added later: they are found by
-their policy.
+Every route of the table is asked by every kind of caller, as either tenant, in every place that can
+carry an id.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -14,20 +16,33 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.auth.policy import policy_of, require_role
+from api.auth.policy import require_role
 from api.auth.tenancy import operator_session, tenant_session
 from api.services import Services
 from ledger.accounts.roles import Role
 from ledger.keys import Scope
-from ledger.models import tenants
+from ledger.models import metadata, tenants
+from ledger.session import operator_session as open_ledger
+from ledger.tenant import TenantId
+from ledger.tenants import put_tenant
 from tests.access import COOKIE, bearer, claims, host_settings, make_key, make_sign_in, sign
-from tests.builders import ai, sms
+from tests.builders import NOW, ai, sms
 from tests.conftest import Book
+from tests.routes import (
+    BILLING,
+    ROUTES,
+    Asker,
+    Credential,
+    askers_of,
+    client_with,
+    credential_of,
+    path_of,
+)
 
 PROBE = "/probe"
 NO_SUCH_PARAMETER = "no such parameter here"
+ASKED = {**ROUTES, ("GET", PROBE): BILLING}
 
-OTHER = "karachi"
 NAMES = ("tenant", "tenant_id", "tenantId", "tenant-id", "TENANT", "id", "org", "subject", "sub")
 HEADERS = (
     "X-Tenant-Id",
@@ -50,26 +65,55 @@ HEADERS = (
     "Forwarded",
 )
 
+# A browser changes all of these only between requests, never one route's answer by one of them.
+_CHANGING = re.compile(r'(name="csrf" value=|code=|"expires_at":)("?)[^"&]+')
+
 
 class Place(NamedTuple):
-    """A place in a request that names the other tenant."""
+    """Places in a request that name the other tenant."""
 
     name: str
     request: dict[str, Any]
-    cookies: tuple[str, ...] = ()
+    cookies: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
 
 
-PLACES = [
-    *(Place(f"query {name}", {"query_string": {name: OTHER}}) for name in NAMES),
-    Place("query twice", {"query_string": "tenant=acme&tenant=karachi"}),
-    Place("query list", {"query_string": "tenant[]=karachi"}),
-    *(Place(f"header {name}", {"headers": {name: OTHER}}) for name in HEADERS),
-    Place("host", {"headers": {"Host": f"{OTHER}.localhost"}}),
-    *(Place(f"cookie {name}", {}, (name,)) for name in NAMES),
-    Place("cookie of another name", {}, ("meterline_tenant", "session")),
-    Place("json", {"json": dict.fromkeys(NAMES, OTHER)}),
-    Place("form", {"data": dict.fromkeys(NAMES, OTHER)}),
-]
+class Told(NamedTuple):
+    """An answer, without what is new in every one."""
+
+    status: int
+    location: str
+    text: str
+
+
+def places(own: str, other: str) -> list[Place]:
+    """Return each place by itself where one of them could be refused before the next is read."""
+    return [
+        *(Place(f"query {name}", {"query_string": {name: other}}) for name in NAMES),
+        Place("query twice", {"query_string": f"tenant={own}&tenant={other}"}),
+        Place("query list", {"query_string": f"tenant[]={other}"}),
+        Place("headers", {"headers": dict.fromkeys(HEADERS, other)}),
+        Place("host", {"headers": {"Host": f"{other}.localhost"}}),
+        Place("cookies", {}, dict.fromkeys((*NAMES, "meterline_tenant", "session"), other)),
+        Place("json", {"json": dict.fromkeys(NAMES, other)}),
+        Place("form", {"data": dict.fromkeys(NAMES, other)}),
+    ]
+
+
+def bodies(other: str) -> list[Place]:
+    """Return bodies that a route takes, about the other tenant."""
+    tenant = {"name": "taken over", "plan": "taken over", "timezone": "UTC"}
+    person = {"sub": "usr_1", "role": "tenant_admin", "tenant_id": other, "tenant": other}
+    return [
+        Place("event", {"json": sms("stolen", tenant=other)}),
+        Place("tenant", {"json": tenant}),
+        Place("person", {"json": person}),
+        Place("next", {"data": {"next": f"/usage?tenant={other}", "tenant": other}}),
+    ]
+
+
+def secret_of(tenant: str) -> str:
+    """Return what stands in the data of one tenant and nowhere else."""
+    return f"secret-of-{tenant}"
 
 
 @pytest.fixture
@@ -87,130 +131,191 @@ def app(services: Services) -> Flask:
     return app
 
 
-def own_routes(app: Flask, kind: str) -> list[str]:
-    """Return the paths of the routes that show a tenant its own, by this kind of credential."""
-    policies = {rule.rule: policy_of(app, rule.endpoint) for rule in app.url_map.iter_rules()}
-    readable = {r.rule for r in app.url_map.iter_rules() if "GET" in (r.methods or set())}
-    return [
-        path
-        for path, policy in policies.items()
-        if policy.tenant and path in readable and (policy.scopes if kind == "key" else policy.roles)
-    ]
-
-
-@pytest.fixture(params=["key", "token", "sign-in"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """A kind of credential."""
-    return str(request.param)
-
-
-@pytest.fixture
-def paths(app: Flask, kind: str) -> list[str]:
-    return own_routes(app, kind)
-
-
-Browser = Callable[[], FlaskClient]
-
-
-@pytest.fixture
-def browse(kind: str, app: Flask, engine: sa.Engine) -> Browser:
-    """Return clients that come with one and the same credential of tenant acme."""
-    headers: dict[str, str] = {}
-    session: str | None = None
-    match kind:
-        case "key":
-            headers = bearer(make_key(engine, Scope.READ, tenant="acme"))
-        case "token":
-            headers = bearer(sign(claims()))
-        case _:
-            session = make_sign_in(engine, Role.TENANT_ADMIN)
-
-    def browse() -> FlaskClient:
-        client = app.test_client()
-        for name, value in headers.items():
-            client.environ_base[f"HTTP_{name.upper()}"] = value
-        if session is not None:
-            for host in ("localhost", f"{OTHER}.localhost"):
-                client.set_cookie(COOKIE, session, domain=host)
-        return client
-
-    return browse
-
-
 @pytest.fixture(autouse=True)
-def usage(book: Book) -> None:
-    """Usage of both tenants that differs in every figure."""
-    book(sms("a1"), ai("a2"))
-    other = {"tenant": OTHER, "feature": "a_feature_of_karachi"}
-    book(sms("k1", quantity=7, **other), ai("k2", **other), sms("k3", channel="mms", **other))
+def usage(engine: sa.Engine, book: Book) -> None:
+    """Usage of both tenants that differs in every figure, and names that tell them apart."""
+    for quantity, tenant in ((1, "acme"), (7, "karachi")):
+        with open_ledger(engine, write=True) as session:
+            name, plan = secret_of(tenant), f"plan-{tenant}"
+            put_tenant(
+                session, TenantId(tenant), name=name, plan=plan, timezone="Asia/Karachi", now=NOW
+            )
+        own = {"tenant": tenant, "feature": secret_of(tenant)}
+        book(sms(f"{tenant}1", quantity=quantity, **own), ai(f"{tenant}2", **own))
 
 
-def ask(client: FlaskClient, path: str, place: Place | None = None) -> tuple[int, str]:
-    if place is None:
-        response = client.get(path)
-    else:
-        for name in place.cookies:
-            client.set_cookie(name, OTHER)
-        response = client.get(path, **place.request)
-    return response.status_code, response.text
+@pytest.fixture(params=[("acme", "karachi"), ("karachi", "acme")], ids=["acme", "karachi"])
+def sides(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The tenant of who asks, and the other one."""
+    own, other = request.param
+    return own, other
 
 
-def is_refused(answer: tuple[int, str]) -> bool:
+def ask(
+    app: Flask, credential: Credential, method: str, path: str, place: Place | None = None
+) -> Told:
+    place = place or Place("", {})
+    client = client_with(app, credential, *_hosts(place))
+    for name, value in place.cookies.items():
+        client.set_cookie(name, value)
+    response = client.open(path, method=method, **place.request)
+    # A redirect says its address twice, with where the browser wanted to go; the path is enough.
+    is_redirect = 300 <= response.status_code < 400
+    text = "" if is_redirect else _CHANGING.sub(r"\1", response.text)
+    return Told(response.status_code, urlsplit(response.headers.get("Location", "")).path, text)
+
+
+def _hosts(place: Place) -> tuple[str, ...]:
+    host = place.request.get("headers", {}).get("Host")
+    return ("localhost",) if host is None else ("localhost", host)
+
+
+def is_refused(told: Told, other: str) -> bool:
     """Whether a request was refused as a whole since no such parameter is known."""
-    status, text = answer
-    return status == 400 and NO_SUCH_PARAMETER in text and OTHER not in text
+    return told.status == 400 and NO_SUCH_PARAMETER in told.text and other not in told.text
 
 
-def test_every_kind_of_credential_has_a_route_to_ask(paths: list[str]) -> None:
-    assert PROBE in paths
+def rows_of(engine: sa.Engine, tenant: str) -> dict[str, list[Any]]:
+    """Return all that the ledger holds of a tenant."""
+    with open_ledger(engine) as session:
+        return {
+            table.name: sorted(
+                map(
+                    repr,
+                    session.connection.execute(sa.select(table).where(table.c.tenant_id == tenant)),
+                )
+            )
+            for table in metadata.sorted_tables
+            if "tenant_id" in table.c
+        }
 
 
-def test_a_tenant_is_shown_its_own(paths: list[str], browse: Browser) -> None:
-    answers = {path: ask(browse(), path) for path in paths}
-    assert dict.fromkeys(paths, (200, False)) == {
-        path: (status, OTHER in text) for path, (status, text) in answers.items()
-    }
+def insiders(own: str) -> Iterator[Asker]:
+    """Yield who is bound to a tenant, and nobody: neither may ever see another one."""
+    yield from (a for a in askers_of(own) if a.tenant == own or a == Asker())
 
 
-def test_another_tenants_id_anywhere_in_the_request_changes_nothing(
-    paths: list[str], browse: Browser
+@pytest.mark.parametrize("rule", [rule for method, rule in ASKED if method == "GET"])
+def test_another_tenants_id_anywhere_in_the_request_changes_no_answer(
+    app: Flask, engine: sa.Engine, sides: tuple[str, str], rule: str
 ) -> None:
-    own = {path: ask(browse(), path) for path in paths}
-    changed = [
-        (path, place.name)
-        for path in paths
-        for place in PLACES
-        if (answer := ask(browse(), path, place)) != own[path] and not is_refused(answer)
-    ]
+    own, other = sides
+    path = path_of(rule, tenant_id=own)
+    changed = []
+    for asker in askers_of(own):
+        credential = credential_of(asker, engine)
+        usual = ask(app, credential, "GET", path)
+        changed += [
+            (str(asker), place.name)
+            for place in places(own, other)
+            if (told := ask(app, credential, "GET", path, place)) != usual
+            and not is_refused(told, other)
+        ]
     assert [] == changed
 
 
-def test_another_tenants_id_in_the_path_leads_nowhere(paths: list[str], browse: Browser) -> None:
-    assert {404} == {ask(browse(), f"{path}/{OTHER}")[0] for path in paths}
-
-
-@pytest.mark.parametrize("tenant", ["acme", OTHER])
-def test_a_key_of_each_tenant_is_shown_the_tenant_of_the_key(
-    app: Flask, engine: sa.Engine, tenant: str
+@pytest.mark.parametrize("rule", [rule for method, rule in ASKED if method == "GET"])
+def test_nobody_of_a_tenant_is_shown_another(
+    app: Flask, engine: sa.Engine, sides: tuple[str, str], rule: str
 ) -> None:
-    headers = bearer(make_key(engine, Scope.READ, tenant=tenant))
-    names = {"acme": "Acme", OTHER: "K"}
-    assert names[tenant] == app.test_client().get(PROBE, headers=headers).text
+    own, other = sides
+    addresses = {path_of(rule, tenant_id=own), path_of(rule, tenant_id=other)}
+    addresses |= {f"{path.rstrip('/')}/{other}" for path in addresses}
+    shown = [
+        (str(asker), path)
+        for asker in insiders(own)
+        for path in addresses
+        if secret_of(other) in ask(app, credential_of(asker, engine), "GET", path).text
+    ]
+    assert [] == shown
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
-def test_a_tenants_key_cannot_name_a_tenant_in_a_path_not_even_its_own(
-    app: Flask, engine: sa.Engine, method: str
+@pytest.mark.parametrize(("method", "rule"), [route for route in ASKED if route[0] != "GET"])
+def test_nobody_of_a_tenant_is_told_of_another_or_changes_it(
+    app: Flask, engine: sa.Engine, sides: tuple[str, str], method: str, rule: str
 ) -> None:
-    headers = bearer(make_key(engine, *Scope, tenant="acme"))
-    client = app.test_client()
-    codes = {
-        client.open(f"/api/admin/tenants/{tenant}", method=method, headers=headers).get_json()[
-            "code"
-        ]
-        for tenant in ("acme", OTHER, "umbrella")
+    own, other = sides
+    before = rows_of(engine, other)
+    told = {
+        ask(app, credential_of(asker, engine), method, path_of(rule, tenant_id=other), place).text
+        for asker in insiders(own)
+        for place in (*places(own, other), *bodies(other))
     }
-    assert {"tenant_bound"} == codes
+    shown = [text for text in told if secret_of(other) in text]
+    assert ([], before) == (shown, rows_of(engine, other))
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_nobody_of_a_tenant_may_keep_tenants_not_even_its_own(
+    app: Flask, engine: sa.Engine, sides: tuple[str, str], method: str
+) -> None:
+    own, other = sides
+    askers = [asker for asker in insiders(own) if asker.tenant == own]
+    paths = [f"/api/admin/tenants/{tenant}" for tenant in (own, other, "umbrella")]
+    statuses = {
+        ask(app, credential_of(asker, engine), method, path).status
+        for asker in askers
+        for path in paths
+    }
+    assert {403} == statuses
+
+
+def test_the_sign_in_of_another_tenant_beside_a_credential_counts_for_nothing(
+    app: Flask, engine: sa.Engine, sides: tuple[str, str]
+) -> None:
+    own, other = sides
+    beside = Place("", {}, {COOKIE: make_sign_in(engine, Role.TENANT_ADMIN, other)})
+    headed = [asker for asker in askers_of(own) if asker != Asker() and not asker.cookie]
+    rules = [rule for (method, rule), one in ASKED.items() if method == "GET" and not one.public]
+    changed = []
+    for asker in headed:
+        credential = credential_of(asker, engine)
+        for path in (path_of(rule, tenant_id=own) for rule in rules):
+            usual = ask(app, credential, "GET", path)
+            if ask(app, credential, "GET", path, beside) != usual:
+                changed.append((str(asker), path))
+    assert [] == changed
+
+
+def test_a_link_leads_to_the_tenant_of_the_token_wherever_another_is_named(
+    app: Flask, sides: tuple[str, str]
+) -> None:
+    own, other = sides
+    headers = bearer(sign(claims(tenant_id=own)))
+    shown = set()
+    for place in (*places(own, other), *bodies(other)):
+        request = {**place.request, "headers": {**place.request.get("headers", {}), **headers}}
+        link = app.test_client().post("/api/session-links", **request).get_json()["url"]
+        shown.add(_follow(app.test_client(), link))
+    assert {secret_of(own)} == shown
+
+
+def _follow(client: FlaskClient, link: str) -> str:
+    client.get(link, base_url="https://localhost")
+    return client.get(PROBE, base_url="https://localhost").text
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        Asker(scope=Scope.READ, tenant="own"),
+        Asker(role=Role.TENANT_ADMIN, tenant="own"),
+        Asker(role=Role.TENANT_ADMIN, tenant="own", cookie=True),
+    ],
+    ids=str,
+)
+def test_a_tenant_is_shown_its_own(
+    app: Flask, engine: sa.Engine, sides: tuple[str, str], credential: Asker
+) -> None:
+    own, _ = sides
+    asker = credential._replace(tenant=own)
+    assert secret_of(own) == ask(app, credential_of(asker, engine), "GET", PROBE).text
+
+
+def test_a_tenants_key_for_everything_is_refused_as_bound(app: Flask, engine: sa.Engine) -> None:
+    headers = bearer(make_key(engine, *Scope, tenant="acme"))
+    told = app.test_client().get("/api/admin/tenants/karachi", headers=headers).get_json()
+    assert "tenant_bound" == told["code"]
 
 
 @pytest.mark.parametrize(

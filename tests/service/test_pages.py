@@ -284,6 +284,24 @@ def test_billing_is_for_the_admin_of_the_tenant(
     assert {403} == {client.get(path, base_url=HTTPS).status_code for path in paths}
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/usage/", 404),
+        ("GET", "/usagee", 404),
+        ("GET", "/admin", 404),
+        ("GET", "/api", 404),
+        ("GET", "/signout", 405),
+        ("POST", "/usage", 405),
+    ],
+)
+def test_who_misses_a_page_is_told_in_html(
+    client: FlaskClient, method: str, path: str, status: int
+) -> None:
+    response = client.open(path, method=method, base_url=HTTPS)
+    assert (status, "text/html") == (response.status_code, response.mimetype)
+
+
 def test_assets_are_kept_for_as_long_as_they_stay_the_same(
     client: FlaskClient, usage: Open
 ) -> None:

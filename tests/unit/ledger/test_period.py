@@ -92,6 +92,10 @@ def read_range(range_name: str | None, first: str | None, last: str | None) -> D
         (("30d", None, None), DateRange(start=date(2026, 2, 10), end=date(2026, 3, 12))),
         (("90d", None, None), DateRange(start=date(2025, 12, 12), end=date(2026, 3, 12))),
         ((None, "2026-03-01", "2026-03-31"), MARCH),
+        (
+            (None, "1970-01-01", "2199-12-31"),
+            DateRange(start=date(1970, 1, 1), end=date(2200, 1, 1)),
+        ),
     ],
 )
 def test_a_range_is_read_by_name_or_by_its_dates(
@@ -111,6 +115,10 @@ def test_a_range_is_read_by_name_or_by_its_dates(
         ((None, "2026-03-01", None), "incomplete_range", "to"),
         ((None, None, "2026-03-01"), "incomplete_range", "from"),
         ((None, "2026-03-02", "2026-03-01"), "empty_range", "from"),
+        ((None, "2026-03-01", "9999-12-31"), "distant_date", "to"),
+        ((None, "2026-03-01", "2200-01-01"), "distant_date", "to"),
+        ((None, "9999-12-31", "9999-12-31"), "distant_date", "from"),
+        ((None, "1969-12-31", "2026-03-01"), "distant_date", "from"),
         ((None, "2026-02-30", "2026-03-01"), "invalid_date", "from"),
         ((None, "2026-03-01", "tomorrow"), "invalid_date", "to"),
         ((None, "20260301", "2026-03-02"), "invalid_date", "from"),
