@@ -124,15 +124,27 @@ def build_usage_view(
 
 
 def describe_freshness(freshness: Freshness, now: datetime) -> str:
-    """Say when the figures were last updated."""
-    if freshness.costed_at is None:
-        return "not updated yet"
-    minutes = max(int((now - freshness.costed_at).total_seconds()) // 60, 0)
+    """Say when the figures were last updated, and whether anything is missing in them.
+
+    The age alone does not tell: the figures of a quiet tenant are old, and all there is.
+    """
+    waiting, costed_at = freshness.pending_events, freshness.costed_at
+    if not waiting:
+        if costed_at is None:
+            return "Up to date; there was no usage yet"
+        return f"Up to date; updated {_age(costed_at, now)}, nothing waits"
+    updated = "Not updated yet" if costed_at is None else f"Updated {_age(costed_at, now)}"
+    wait = "usage waits" if waiting == 1 else "usages wait"
+    return f"{updated}; {show_count(waiting)} {wait} to be costed"
+
+
+def _age(then: datetime, now: datetime) -> str:
+    minutes = max(int((now - then).total_seconds()) // 60, 0)
     for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
         if minutes >= size:
             number = minutes // size
-            return f"updated {number} {unit}{'' if number == 1 else 's'} ago"
-    return "updated less than a minute ago"
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "less than a minute ago"
 
 
 def show_money(amount: Nanos | None, places: int) -> Money:

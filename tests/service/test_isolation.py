@@ -65,7 +65,7 @@ HEADERS = (
     "Forwarded",
 )
 
-# A browser changes all of these only between requests, never one route's answer by one of them.
+# New in every answer, whoever asks: tokens of forms, codes of links and when those expire.
 _CHANGING = re.compile(r'(name="csrf" value=|code=|"expires_at":)("?)[^"&]+')
 
 

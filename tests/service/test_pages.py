@@ -123,7 +123,7 @@ def test_rows_that_add_up_as_shown_need_no_explanation(usage: Open, book: Book) 
 def test_the_page_says_what_waits(usage: Open, book: Book, services: Services) -> None:
     book(sms("a"))
     services.intake.book([sms("b")], only_tenant=None, now=NOW)
-    expected = "Updated less than a minute ago; 1 events waiting"
+    expected = "Updated less than a minute ago; 1 usage waits to be costed"
     assert expected == text_of(usage("/usage"), "freshness")
 
 

@@ -10,12 +10,7 @@ from werkzeug.test import TestResponse
 
 from api.auth.csrf import make_csrf
 from ledger.session import operator_session
-from tests.access import (
-    COOKIE,
-    bearer,
-    claims,
-    sign,
-)
+from tests.access import COOKIE, bearer, claims, sign
 from tests.builders import NOW
 
 PASSWORD = "correct horse battery"
