@@ -27,10 +27,10 @@ lock: ## Resolve the dependencies anew and write the lock files
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --no-strip-extras --python-version 3.11 \
 		pyproject.toml -o requirements/server.lock
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev \
+		--no-emit-index-url --no-emit-find-links --no-strip-extras --python-version 3.11 --extra dev \
 		-c requirements/server.lock pyproject.toml -o requirements/dev.lock
 
 ##@ Look
