@@ -5,7 +5,12 @@ import sys
 import click
 
 from cli import schema
-from cli.wiring import connect
+from cli.wiring import connect, open_ledger
+from ledger.distribution import distribute as distribute_tables
+from ledger.distribution import list_statements
+from ledger.engine import is_postgresql
+from ledger.errors import InvalidError
+from ledger.session import owner_session
 
 
 @click.group()
@@ -30,6 +35,25 @@ def downgrade(revision: str) -> None:
     engine = connect().engine
     schema.downgrade(engine, revision)
     click.echo(f"schema {schema.current_revision(engine) or 'empty'}")
+
+
+@db.command()
+@click.option("--dry-run", is_flag=True, help="Print the statements, on any database.")
+def distribute(*, dry_run: bool) -> None:
+    """Spread the tables over a Citus cluster, usage by tenant. Done again, it does what is left."""
+    if dry_run:
+        for _table, statement in list_statements():
+            click.echo(f"{statement};")
+        return
+    wiring = open_ledger()
+    if not is_postgresql(wiring.engine):
+        raise InvalidError("not_postgresql", "only a ledger on PostgreSQL can be distributed")
+    with owner_session(wiring.engine, write=True) as session:
+        count = 0
+        for statement in distribute_tables(session.connection):
+            click.echo(f"{statement};")
+            count += 1
+    click.echo(f"tables placed: {count}")
 
 
 @db.command()

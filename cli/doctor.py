@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from cli import schema
 from cli.wiring import Wiring, connect
 from ledger.batches import measure_backlog
+from ledger.engine import is_postgresql
 from ledger.errors import MeterlineError
-from ledger.session import operator_session
+from ledger.postgresql import find_losses
+from ledger.session import operator_session, owner_session
 from ledger.settings import find_unknown_settings
 from ledger.tenants import list_tenants
+from ledger.walls import find_gaps
 
 _STALE_AFTER = timedelta(minutes=5)
 
@@ -79,13 +82,10 @@ def _ledger(wiring: Wiring) -> Iterator[Finding]:
     schema.require_current(wiring.engine)
     drift = schema.find_drift(wiring.engine)
     yield Finding(ok=not drift, text="; ".join(["schema " + schema.head_revision(), *drift]))
+    yield from _server(wiring) if is_postgresql(wiring.engine) else _file(wiring)
     with operator_session(wiring.engine) as session:
-        mode = session.connection.execute(sa.text("PRAGMA journal_mode")).scalar_one()
-        damage = session.connection.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()
         tenants = len(list_tenants(session))
         backlog = measure_backlog(session)
-    yield Finding(ok=mode == "wal", text=f"journal mode {mode}")
-    yield Finding(ok=damage == "ok", text=f"database file {damage}")
     yield Finding(
         ok=True if tenants else None,
         text=f"{tenants} tenants" if tenants else "no tenant yet; run `meterline tenant add`",
@@ -99,3 +99,21 @@ def _ledger(wiring: Wiring) -> Iterator[Finding]:
         text=f"{backlog.events} events wait for costing, the oldest for {age.total_seconds():.0f} s"
         + ("" if age < _STALE_AFTER else "; is `meterline work` running?"),
     )
+
+
+def _file(wiring: Wiring) -> Iterator[Finding]:
+    with operator_session(wiring.engine) as session:
+        mode = session.connection.execute(sa.text("PRAGMA journal_mode")).scalar_one()
+        damage = session.connection.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()
+    yield Finding(ok=mode == "wal", text=f"journal mode {mode}")
+    yield Finding(ok=damage == "ok", text=f"database file {damage}")
+
+
+def _server(wiring: Wiring) -> Iterator[Finding]:
+    with owner_session(wiring.engine) as session:
+        gaps = [*find_losses(session.connection), *find_gaps(session.connection)]
+    for gap in gaps:
+        yield Finding(ok=False, text=gap)
+    if not gaps:
+        yield Finding(ok=True, text="row-level security keeps tenants apart")
+        yield Finding(ok=True, text="what is committed survives a power cut")

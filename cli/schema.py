@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -12,9 +13,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from ledger.engine import is_postgresql
 from ledger.errors import ConflictError, InvalidError, MissingError
-from ledger.models import VERSION_TABLE, metadata
-from ledger.session import operator_session
+from ledger.models import ONLY_ON, VERSION_TABLE, metadata
+from ledger.session import owner_session
+from ledger.walls import lower_walls, raise_walls, walls_stand
 
 SP3_REVISION = "0001"
 
@@ -29,7 +32,7 @@ def head_revision() -> str:
 
 def current_revision(engine: sa.Engine) -> str | None:
     """Return the revision of the ledger, None for an empty database."""
-    with operator_session(engine) as session:
+    with owner_session(engine) as session:
         return _context(session.connection).get_current_revision()
 
 
@@ -58,7 +61,7 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     """
     current = current_revision(engine)
     _require_known(current)
-    with _migrating(engine) as config:
+    with _migrating(engine, is_current=current == head_revision()) as config:
         if current is None and _is_sp3(config.attributes["connection"]):
             command.stamp(config, SP3_REVISION)
         command.upgrade(config, revision)
@@ -82,13 +85,13 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
             key="revision",
             value=revision,
         )
-    with _migrating(engine) as config:
+    with _migrating(engine, is_current=False) as config:
         command.downgrade(config, revision)
 
 
 def find_drift(engine: sa.Engine) -> list[str]:
     """Return where the schema differs from the models."""
-    with operator_session(engine) as session:
+    with owner_session(engine) as session:
         differences = compare_metadata(_context(session.connection), metadata)
         return [str(difference) for difference in differences]
 
@@ -100,11 +103,21 @@ def _config() -> Config:
 
 
 @contextmanager
-def _migrating(engine: sa.Engine) -> Iterator[Config]:
+def _migrating(engine: sa.Engine, *, is_current: bool) -> Iterator[Config]:
+    """Give Alembic a transaction; on PostgreSQL the walls between tenants come down and go up.
+
+    Walls stand in the newest schema, which alone is ever used: an older one may be somebody else's
+    tables. Where nothing moves they are left alone, since putting them up locks every table.
+    """
     config = _config()
-    with operator_session(engine, write=True) as session:
-        config.attributes["connection"] = session.connection
+    with owner_session(engine, write=True) as session:
+        connection = config.attributes["connection"] = session.connection
+        if is_postgresql(connection) and not is_current:
+            lower_walls(connection)
         yield config
+        is_newest = _context(connection).get_current_revision() == head_revision()
+        if is_postgresql(connection) and is_newest and not (is_current and walls_stand(connection)):
+            raise_walls(connection)
 
 
 def _require_known(revision: str | None) -> None:
@@ -127,15 +140,19 @@ def _context(connection: sa.Connection) -> MigrationContext:
     opts = {
         "compare_type": True,
         "version_table": VERSION_TABLE,
-        "include_object": _is_ours,
+        "include_object": partial(_is_ours, connection.dialect.name),
     }
     return MigrationContext.configure(connection, opts=opts)
 
 
-def _is_ours(*seen: Any) -> bool:
+def _is_ours(dialect: str, *seen: Any) -> bool:
     """Whether drift of this matters: the host may keep tables of its own beside ours."""
-    _item, _name, kind, reflected, model = seen
-    return not (kind == "table" and reflected and model is None)
+    item, _name, kind, reflected, model = seen
+    if kind != "table":
+        return True
+    if reflected:
+        return model is not None
+    return bool(item.info.get(ONLY_ON, dialect) == dialect)
 
 
 def _is_sp3(connection: sa.Connection) -> bool:

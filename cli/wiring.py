@@ -11,7 +11,8 @@ from collector.intake import Intake, build_intake
 from costing.job import Costing
 from costing.prices import PriceBook, load_price_book
 from ledger.clock import Clock, system_clock
-from ledger.engine import create_ledger_engine
+from ledger.engine import Connecting, create_ledger_engine
+from ledger.postgresql import Limits
 from ledger.settings import SETTING_PREFIX, Settings, load_settings
 
 
@@ -46,25 +47,39 @@ def override_settings(**values: str) -> None:
     os.environ.update({f"{SETTING_PREFIX}{name.upper()}": value for name, value in values.items()})
 
 
-def connect(database_url: str | None = None) -> Wiring:
+def connect(database_url: str | None = None, *, for_requests: bool = False) -> Wiring:
     """Read the settings and connect, whatever the state of the ledger.
 
     Args:
         database_url: the ledger to use instead of the one that the settings name.
+        for_requests: limit the time of a statement, since somebody waits for the answer.
     """
     settings = load_settings()
     if database_url is not None:
         settings = settings.model_copy(update={"database_url": SecretStr(database_url)})
-    engine = create_ledger_engine(settings.database_url.get_secret_value())
+    engine = create_ledger_engine(
+        settings.database_url.get_secret_value(), _connecting(settings, for_requests=for_requests)
+    )
     return Wiring(settings=settings, engine=engine, clock=system_clock)
 
 
-def open_ledger() -> Wiring:
+def _connecting(settings: Settings, *, for_requests: bool) -> Connecting:
+    limits = Limits(
+        lock=settings.database_lock_seconds * 1000,
+        statement=settings.database_statement_seconds * 1000 if for_requests else 0,
+    )
+    return Connecting(pool_size=settings.database_pool_size, limits=limits)
+
+
+def open_ledger(*, for_requests: bool = False) -> Wiring:
     """Connect to a ledger whose schema is current.
+
+    Args:
+        for_requests: see `connect`.
 
     Raises:
         MissingError: `schema_outdated`.
     """
-    wiring = connect()
+    wiring = connect(for_requests=for_requests)
     require_current(wiring.engine)
     return wiring

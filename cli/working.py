@@ -29,7 +29,7 @@ def work(*, once: bool, parent: int | None) -> None:
     wiring = open_ledger()
     costing = wiring.costing
     if once:
-        outcome = costing.run(now=wiring.clock())
+        outcome = costing.run(now=wiring.clock(), wait=True)
         click.echo(f"batches costed: {outcome.batches}")
         _tell_failures(outcome)
         if outcome.failures:

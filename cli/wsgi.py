@@ -9,7 +9,7 @@ from cli.wiring import open_ledger
 
 def create() -> Flask:
     """Build the application around the ledger that the settings name."""
-    wiring = open_ledger()
+    wiring = open_ledger(for_requests=True)
     services = Services(
         engine=wiring.engine,
         intake=wiring.intake,

@@ -12,8 +12,8 @@ from collector.metadata import DEFAULT_KEYS, MetadataPolicy
 from collector.personal import PERSONAL, is_personal, is_personal_identifier
 from collector.store import book_events
 from ledger.errors import ConflictError, InvalidError, shorten
-from ledger.event import Status
-from ledger.session import operator_session, tenant_session
+from ledger.event import Status, UsageEvent
+from ledger.session import insist, operator_session, tenant_session
 from ledger.settings import Settings
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import add_tenant, find_tenants
@@ -89,10 +89,18 @@ class Intake:
     ) -> None:
         for start in range(0, len(queue), TRANSACTION_EVENTS):
             part = queue[start : start + TRANSACTION_EVENTS]
-            with tenant_session(self._engine, tenant_id, write=True) as session:
-                statuses = book_events(session, [read.event for _, read in part], now=now)
+            statuses = self._book_part(tenant_id, [read.event for _, read in part], now=now)
             for (place, read), status in zip(part, statuses, strict=True):
                 results[place] = _answer(read, status)
+
+    def _book_part(
+        self, tenant_id: TenantId, events: list[UsageEvent], *, now: datetime
+    ) -> list[Status]:
+        def book() -> list[Status]:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                return book_events(session, events, now=now)
+
+        return insist(book)
 
     def _tenant_finder(
         self, submitted: Sequence[object], only_tenant: TenantId | None, *, now: datetime

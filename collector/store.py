@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from operator import itemgetter
-from typing import Any
 
 import sqlalchemy as sa
 
+from collector.insert import insert_events
 from ledger.batches import add_batch
 from ledger.event import Status, UsageEvent
-from ledger.measures import MEASURE_COLUMNS
 from ledger.models import usage_metrics, usage_tombstones
 from ledger.sequence import take_numbers
 from ledger.session import TenantSession
@@ -41,13 +39,6 @@ _WITHDRAW = sa.delete(usage_metrics).where(
     _OWN_TOMBSTONE.is_not(None),
 )
 
-_INSERTED = ("tenant_id", "id", "batch_id", *UsageEvent._fields[:-1], *MEASURE_COLUMNS)
-_EVENT_ID = itemgetter(_INSERTED.index("event_id"))
-_INSERT = (
-    f"INSERT INTO {usage_metrics.name} ({', '.join(_INSERTED)})"
-    f" VALUES ({', '.join('?' * len(_INSERTED))}) ON CONFLICT DO NOTHING"
-)
-
 
 def book_events(
     session: TenantSession, events: Sequence[UsageEvent], *, now: datetime
@@ -58,7 +49,7 @@ def book_events(
     acknowledged. A duplicate uses up a booking number: numbers are unique and growing, not dense.
     """
     numbers = take_numbers(session.connection, len(events))
-    stored = _insert(session, events, numbers)
+    stored = insert_events(session, events, numbers)
     if stored:
         stored -= _withdraw(session, numbers[0])
     if stored:
@@ -105,31 +96,3 @@ def _find_booked(
     )
     rows = session.connection.execute(raw.union_all(taken))
     return {event_id: (number, fingerprint) for event_id, number, fingerprint in rows}
-
-
-def _insert(session: TenantSession, events: Sequence[UsageEvent], numbers: range) -> int:
-    """Insert those events whose id is not booked yet; return how many that are."""
-    batch_id = numbers[0]
-    tenant_id = session.tenant_id
-    rows: list[tuple[Any, ...]] = [
-        (
-            tenant_id,
-            number,
-            batch_id,
-            event_id,
-            fingerprint,
-            # The driver's own text form of instants: SQLAlchemy's type would write the same.
-            time.isoformat(" ", "microseconds")[:26],
-            date.isoformat(),
-            *rest,
-            *measures,
-        )
-        for number, (event_id, fingerprint, time, date, *rest, measures) in zip(
-            numbers, events, strict=True
-        )
-    ]
-    # In the order of the key, its index is written from left to right: a tenth less work. Of two
-    # with one id the first stays first.
-    rows.sort(key=_EVENT_ID)
-    # Rows go to the driver as tuples: per-row parameter handling costs as much as the insert.
-    return session.connection.exec_driver_sql(_INSERT, rows).rowcount

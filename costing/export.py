@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from ledger.columns import whole_sum
 from ledger.models import usage_rollups_daily
 from ledger.money import NANOS_PER_USD, Nanos, format_usd
 from ledger.period import DateRange
@@ -57,10 +58,10 @@ def read_export(session: TenantSession, dates: DateRange | None = None) -> Itera
     source, feature = (sa.func.coalesce(c, _EMPTY) for c in (_ROLLUP.source, _ROLLUP.feature))
     unpriced = _ROLLUP.estimated_cost.is_(None)
     group = (_ROLLUP.date, _ROLLUP.channel, _ROLLUP.direction, source, feature, unpriced)
-    count = sa.func.sum(_ROLLUP["count"])
+    count = whole_sum(_ROLLUP["count"])
     # Dollars and the rest are summed apart: nano-dollars could come to more than a column holds.
-    dollars = sa.func.sum(_ROLLUP.estimated_cost // _DOLLAR)
-    rest = sa.func.sum(_ROLLUP.estimated_cost % _DOLLAR)
+    dollars = whole_sum(_ROLLUP.estimated_cost // _DOLLAR)
+    rest = whole_sum(_ROLLUP.estimated_cost % _DOLLAR)
     query = (
         sa.select(
             _ROLLUP.date,
@@ -79,10 +80,12 @@ def read_export(session: TenantSession, dates: DateRange | None = None) -> Itera
     )
     if dates is not None:
         query = query.where(_ROLLUP.date >= dates.start, _ROLLUP.date < dates.end)
-    for rows in session.connection.execute(query).partitions(_ROWS_AT_ONCE):
-        for *cells, whole, part in rows:
-            cost = None if whole is None else Nanos(whole * NANOS_PER_USD + part)
-            yield ExportLine._make((*cells, cost))
+    in_parts = {"yield_per": _ROWS_AT_ONCE}
+    with session.connection.execute(query, execution_options=in_parts) as found:
+        for rows in found.partitions():
+            for *cells, whole, part in rows:
+                cost = None if whole is None else Nanos(whole * NANOS_PER_USD + part)
+                yield ExportLine._make((*cells, cost))
 
 
 def write_csv(lines: Iterable[ExportLine]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
 from ledger.period import closes_at
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
-from ledger.session import TenantSession, operator_session, tenant_session
+from ledger.session import TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import get_tenant, list_tenants
 
@@ -49,8 +49,13 @@ class Costing:
         self._engine = engine
         self._book = book
 
-    def run(self, *, now: datetime) -> Outcome:
+    def run(self, *, now: datetime, wait: bool = False) -> Outcome:
         """Cost everything that is pending. What goes wrong with one tenant stays with it.
+
+        Args:
+            now: the current instant.
+            wait: for tenants that another worker has at hand, so that nothing is left; if not,
+                they are left to it.
 
         Raises:
             UnavailableError: the ledger did not answer.
@@ -64,7 +69,7 @@ class Costing:
         for tenant_id in pending:
             try:
                 tenant = self._tenant(tenant_id)
-                while batches := self._run_tenant(tenant, now=now):
+                while batches := self._run_tenant(tenant, now=now, wait=wait):
                     done += batches
             except UnavailableError:
                 raise
@@ -114,17 +119,22 @@ class Costing:
         with operator_session(self._engine) as session:
             return get_tenant(session, tenant_id)
 
-    def _run_tenant(self, tenant: Tenant, *, now: datetime) -> int:
-        with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-            return _cost_batches(session, self._rater(session, tenant, now=now), now=now)
+    def _run_tenant(self, tenant: Tenant, *, now: datetime, wait: bool) -> int:
+        def cost() -> int:
+            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+                if not lock_costing(session, now=now, wait=wait):
+                    return 0
+                return _cost_batches(session, self._rater(session, tenant), now=now)
 
-    def _rater(self, session: TenantSession, tenant: Tenant, *, now: datetime) -> Rater:
-        lock_costing(session, now=now)
+        return insist(cost)
+
+    def _rater(self, session: TenantSession, tenant: Tenant) -> Rater:
         return Rater(books=read_books(session, self._book), tenant=tenant)
 
     def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, now: datetime) -> int:
         with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-            rater = self._rater(session, tenant, now=now)
+            lock_costing(session, now=now)
+            rater = self._rater(session, tenant)
             while _cost_batches(session, rater, now=now):
                 pass
             changes = recompute(session, rater, lost_version=lost_version).changes

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ledger.batches import OPENING_BATCH
-from ledger.columns import UtcDateTime
+from ledger.columns import whole_sum
 from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.models import (
     costing_state,
@@ -27,6 +27,9 @@ from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
 
 _RAW = usage_metrics.c
+_MAKE_STATE = sa.text(
+    f"INSERT INTO {costing_state.name} (tenant_id) VALUES (:tenant) ON CONFLICT DO NOTHING"
+)
 _KEY = [_RAW[name] for name in RollupKey._fields]
 
 
@@ -66,9 +69,9 @@ def _sum(
         sa.select(
             *_KEY,
             sa.func.count(),
-            *(sa.func.sum(_RAW[name]) for name in MEASURE_COLUMNS),
-            sa.func.sum(sa.cast(_RAW.derived, sa.Integer)),
-            sa.func.sum(sa.cast(_RAW.provisional, sa.Integer)),
+            *(whole_sum(_RAW[name]) for name in MEASURE_COLUMNS),
+            whole_sum(sa.cast(_RAW.derived, sa.Integer)),
+            whole_sum(sa.cast(_RAW.provisional, sa.Integer)),
         )
         .where(_RAW.tenant_id == tenant_id, *conditions)
         .group_by(*_KEY)
@@ -77,7 +80,7 @@ def _sum(
     width = len(_KEY)
     for row in session.connection.execute(query):
         count, *measures, derived, provisional = row[width:]
-        tally = Tally(count, Measures(*map(int, measures)), int(derived), int(provisional))
+        tally = Tally(count, Measures(*measures), derived, provisional)
         sums[RollupKey(*row[:width])] = tally
     return sums
 
@@ -160,22 +163,25 @@ def row_figures(row: RollupRow) -> dict[str, Any]:
     }
 
 
-def lock_costing(session: TenantSession, *, now: datetime | None) -> None:
-    """Take the tenant's costing lock for this transaction.
+def lock_costing(session: TenantSession, *, now: datetime | None, wait: bool = True) -> bool:
+    """Take the tenant's costing lock for this transaction, and tell whether it was got.
 
     Args:
         session: of the tenant, writing.
         now: noted as when the tenant was costed; None where that is not what is done.
+        wait: for whoever holds it. If not, somebody else is at work and the answer is no.
     """
-    changed = session.connection.execute(
-        sa.update(costing_state)
-        .where(costing_state.c.tenant_id == session.tenant_id)
-        .values(costed_at=sa.func.coalesce(sa.literal(now, UtcDateTime), costing_state.c.costed_at))
-    ).rowcount
-    if not changed:
-        session.connection.execute(
-            sa.insert(costing_state).values(tenant_id=session.tenant_id, costed_at=now)
-        )
+    own = costing_state.c.tenant_id == session.tenant_id
+    row = sa.select(costing_state.c.tenant_id).where(own)
+    locked = row.with_for_update(skip_locked=not wait)
+    while session.connection.execute(locked).first() is None:
+        if not wait and session.connection.execute(row).first() is not None:
+            return False
+        # Registering a tenant makes its row; this is for one that somebody took away since.
+        session.connection.execute(_MAKE_STATE, {"tenant": session.tenant_id})
+    if now is not None:
+        session.connection.execute(sa.update(costing_state).where(own).values(costed_at=now))
+    return True
 
 
 def read_costed_at(session: TenantSession) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from ledger.columns import whole_sum
 from ledger.models import usage_batches
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
@@ -82,7 +83,7 @@ def measure_backlog(
         tenant_id = session.tenant_id
     query = sa.select(
         sa.func.count(),
-        sa.func.coalesce(sa.func.sum(usage_batches.c.event_count), 0),
+        sa.func.coalesce(whole_sum(usage_batches.c.event_count), 0),
         sa.func.min(usage_batches.c.booked_at),
     )
     if tenant_id is not None:

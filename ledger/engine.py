@@ -1,18 +1,36 @@
 """Connects to the ledger's database and makes its transactions mean what they say."""
 
-from typing import Any
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from ledger import postgresql, sqlite
 from ledger.errors import InvalidError
 
 DEFAULT_URL = "sqlite:///meterline.db"
 
-BEGIN_MODE = "meterline_begin"
-"""Connection option that holds the word after BEGIN on SQLite."""
+BEGIN = "meterline_begin"
+"""Connection option that holds the statement by which its next transaction begins."""
 
-_BUSY_TIMEOUT_MS = 30_000
+_SQLITE_DRIVERS = frozenset({"sqlite", "sqlite+pysqlite"})
+_POSTGRESQL_DRIVERS = frozenset({"postgresql", "postgresql+psycopg"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connecting:
+    """How processes connect to a server; SQLite has no use for it.
+
+    Attributes:
+        pool_size: connections that a process keeps; it opens as many more for a while.
+        limits: how long a transaction may wait or take.
+    """
+
+    pool_size: int = 5
+    limits: postgresql.Limits = field(default_factory=postgresql.Limits)
+
+
+DEFAULT_CONNECTING = Connecting()
 
 
 def parse_database_url(text: str) -> sa.URL:
@@ -28,12 +46,28 @@ def parse_database_url(text: str) -> sa.URL:
         raise InvalidError(
             "invalid_database_url", f"not a database URL; the default is {DEFAULT_URL}"
         ) from None
-    if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
+    if url.drivername in _POSTGRESQL_DRIVERS:
+        return _check_server(url).set(drivername="postgresql+psycopg")
+    if url.drivername not in _SQLITE_DRIVERS:
         raise InvalidError(
             "unsupported_database",
-            "this version keeps its ledger in SQLite; use sqlite:///FILE",
+            "the ledger is kept in SQLite or PostgreSQL; use sqlite:///FILE or"
+            " postgresql+psycopg://USER@HOST/DATABASE",
             value=url.drivername,
         )
+    return _check_file(url)
+
+
+def _check_server(url: sa.URL) -> sa.URL:
+    if not url.database:
+        raise InvalidError(
+            "invalid_database_url",
+            "the address names its database: postgresql+psycopg://USER@HOST/DATABASE",
+        )
+    return url
+
+
+def _check_file(url: sa.URL) -> sa.URL:
     if url.host or url.username or url.query:
         raise InvalidError(
             "invalid_database_url", "a file has three slashes and no options: sqlite:///FILE"
@@ -46,30 +80,30 @@ def parse_database_url(text: str) -> sa.URL:
     return url
 
 
-def create_ledger_engine(url: str) -> sa.Engine:
+def create_ledger_engine(url: str, connecting: Connecting = DEFAULT_CONNECTING) -> sa.Engine:
     """Return an engine for the address of a ledger.
 
-    On SQLite: write-ahead log, `synchronous=FULL` (an acknowledged commit survives a power cut), a
-    busy timeout, and transactions that begin when we say so.
+    On both databases we say ourselves how a transaction begins (`ledger.session`): on SQLite so
+    that writers take the lock at once, on PostgreSQL so that one message begins it, puts up the
+    walls between tenants and sets the limits.
 
     Raises:
         InvalidError: see `parse_database_url`.
     """
-    engine = sa.create_engine(parse_database_url(url), connect_args={"isolation_level": None})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    address = parse_database_url(url)
+    if address.get_backend_name() == "sqlite":
+        engine = sqlite.create(address)
+    else:
+        engine = postgresql.create(address, pool_size=connecting.pool_size)
+        postgresql.set_limits(engine, connecting.limits)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    # The busy timeout comes first: switching to the write-ahead log may itself have to wait.
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
+def is_postgresql(connectable: sa.Engine | sa.Connection) -> bool:
+    """Whether the ledger is kept in PostgreSQL; else it is in SQLite."""
+    return connectable.dialect.name == "postgresql"
 
 
-def _begin_sqlite(connection: sa.Connection) -> None:
-    mode = connection.get_execution_options().get(BEGIN_MODE, "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {mode}")
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options()[BEGIN])

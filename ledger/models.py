@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from ledger.columns import UtcDateTime, measure_columns, rollup_key_columns
+from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
 metadata = sa.MetaData(
     naming_convention={
@@ -18,8 +18,8 @@ VERSION_TABLE = "meterline_version"
 tenants = sa.Table(
     "tenants",
     metadata,
-    sa.Column("tenant_id", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("name", plain_text(128), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("closed_at", UtcDateTime),
 )
@@ -27,20 +27,20 @@ tenants = sa.Table(
 tenant_periods = sa.Table(
     "tenant_periods",
     metadata,
-    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("valid_from", UtcDateTime, primary_key=True),
-    sa.Column("plan", sa.String(128), nullable=False),
-    sa.Column("timezone", sa.String(64), nullable=False),
+    sa.Column("plan", plain_text(128), nullable=False),
+    sa.Column("timezone", plain_text(64), nullable=False),
 )
 
 api_keys = sa.Table(
     "api_keys",
     metadata,
-    sa.Column("key_id", sa.String(16), primary_key=True),
+    sa.Column("key_id", plain_text(16), primary_key=True),
     sa.Column("key_hash", sa.LargeBinary(32), nullable=False, unique=True),
-    sa.Column("tenant_id", sa.String(64)),
-    sa.Column("scopes", sa.String(255), nullable=False),
-    sa.Column("label", sa.String(128), nullable=False),
+    sa.Column("tenant_id", plain_text(64)),
+    sa.Column("scopes", plain_text(255), nullable=False),
+    sa.Column("label", plain_text(128), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
 )
@@ -51,10 +51,10 @@ api_keys = sa.Table(
 users = sa.Table(
     "users",
     metadata,
-    sa.Column("login", sa.String(64), primary_key=True),
-    sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("tenant_id", sa.String(64)),
-    sa.Column("password_hash", sa.String(255), nullable=False),
+    sa.Column("login", plain_text(64), primary_key=True),
+    sa.Column("role", plain_text(16), nullable=False),
+    sa.Column("tenant_id", plain_text(64)),
+    sa.Column("password_hash", plain_text(255), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("disabled_at", UtcDateTime),
 )
@@ -64,10 +64,10 @@ sign_ins = sa.Table(
     metadata,
     sa.Column("token_hash", sa.LargeBinary(32), primary_key=True),
     # The user of ours whose sign-in it is; none where the host vouched for the subject.
-    sa.Column("login", sa.String(64)),
-    sa.Column("subject", sa.String(128), nullable=False),
-    sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("tenant_id", sa.String(64)),
+    sa.Column("login", plain_text(64)),
+    sa.Column("subject", plain_text(128), nullable=False),
+    sa.Column("role", plain_text(16), nullable=False),
+    sa.Column("tenant_id", plain_text(64)),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
@@ -75,9 +75,9 @@ sign_in_links = sa.Table(
     "sign_in_links",
     metadata,
     sa.Column("code_hash", sa.LargeBinary(32), primary_key=True),
-    sa.Column("subject", sa.String(128), nullable=False),
-    sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("tenant_id", sa.String(64)),
+    sa.Column("subject", plain_text(128), nullable=False),
+    sa.Column("role", plain_text(16), nullable=False),
+    sa.Column("tenant_id", plain_text(64)),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
@@ -93,20 +93,20 @@ sign_in_failures = sa.Table(
 usage_metrics = sa.Table(
     "usage_metrics",
     metadata,
-    sa.Column("tenant_id", sa.String(64), primary_key=True),
-    sa.Column("event_id", sa.String(255), primary_key=True),
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("event_id", plain_text(255), primary_key=True),
     # `id` is the booking sequence number: unique over all tenants, growing, never used again.
     sa.Column("id", sa.BigInteger, nullable=False),
     sa.Column("batch_id", sa.BigInteger, nullable=False),
     sa.Column("fingerprint", sa.LargeBinary(17), nullable=False),
     sa.Column("time", UtcDateTime, nullable=False),
     sa.Column("date", sa.Date, nullable=False),
-    sa.Column("channel", sa.String(64), nullable=False),
-    sa.Column("direction", sa.String(64), nullable=False),
-    sa.Column("source", sa.String(64)),
-    sa.Column("feature", sa.String(64)),
-    sa.Column("model", sa.String(128)),
-    sa.Column("price_class", sa.String(64), nullable=False),
+    sa.Column("channel", plain_text(64), nullable=False),
+    sa.Column("direction", plain_text(64), nullable=False),
+    sa.Column("source", plain_text(64)),
+    sa.Column("feature", plain_text(64)),
+    sa.Column("model", plain_text(128)),
+    sa.Column("price_class", plain_text(64), nullable=False),
     *measure_columns(),
     sa.Column("derived", sa.Boolean, nullable=False),
     sa.Column("provisional", sa.Boolean, nullable=False),
@@ -120,8 +120,8 @@ usage_metrics = sa.Table(
 usage_tombstones = sa.Table(
     "usage_tombstones",
     metadata,
-    sa.Column("tenant_id", sa.String(64), primary_key=True),
-    sa.Column("event_id", sa.String(255), primary_key=True),
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("event_id", plain_text(255), primary_key=True),
     sa.Column("fingerprint", sa.LargeBinary(17), nullable=False),
     sqlite_with_rowid=False,
 )
@@ -129,7 +129,7 @@ usage_tombstones = sa.Table(
 usage_batches = sa.Table(
     "usage_batches",
     metadata,
-    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("batch_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("event_count", sa.Integer, nullable=False),
     sa.Column("booked_at", UtcDateTime, nullable=False),
@@ -138,7 +138,7 @@ usage_batches = sa.Table(
 costing_state = sa.Table(
     "costing_state",
     metadata,
-    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("costed_at", UtcDateTime),
 )
 
@@ -150,9 +150,9 @@ usage_rollups_daily = sa.Table(
     *measure_columns(),
     sa.Column("day_start_utc", UtcDateTime, nullable=False),
     sa.Column("estimated_cost", sa.BigInteger),
-    sa.Column("price_version", sa.String(64), nullable=False),
-    sa.Column("price_source", sa.String(64)),
-    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("price_version", plain_text(64), nullable=False),
+    sa.Column("price_source", plain_text(64)),
+    sa.Column("state", plain_text(16), nullable=False),
     sa.Column("derived_count", sa.BigInteger, nullable=False),
     sa.Column("provisional_count", sa.BigInteger, nullable=False),
     sa.Column("settled_count", sa.BigInteger, nullable=False),
@@ -168,7 +168,7 @@ usage_checkpoints = sa.Table(
     *measure_columns(),
     # That of SP-3 where the row is an opening balance; any other row is rated by its sums.
     sa.Column("estimated_cost", sa.BigInteger),
-    sa.Column("price_version", sa.String(64), nullable=False),
+    sa.Column("price_version", plain_text(64), nullable=False),
     sa.Column("derived_count", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("provisional_count", sa.BigInteger, nullable=False, server_default="0"),
     # Raw rows that became tombstones. An opening balance never counted those that it covers.
@@ -178,12 +178,12 @@ usage_checkpoints = sa.Table(
 usage_journal = sa.Table(
     "usage_journal",
     metadata,
-    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("entry_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("booked_at", UtcDateTime, nullable=False),
     sa.Column("date", sa.Date, nullable=False),
     sa.Column("rollup_id", sa.Uuid, nullable=False),
-    sa.Column("cause", sa.String(16), nullable=False),
+    sa.Column("cause", plain_text(16), nullable=False),
     sa.Column("before", sa.JSON, nullable=False),
     sa.Column("after", sa.JSON, nullable=False),
     sa.Index(None, "tenant_id", "date", "rollup_id"),
@@ -192,14 +192,23 @@ usage_journal = sa.Table(
 price_books = sa.Table(
     "price_books",
     metadata,
-    sa.Column("price_version", sa.String(64), primary_key=True),
+    sa.Column("price_version", plain_text(64), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("registered_at", UtcDateTime, nullable=False),
 )
 
+BOOKING_SEQUENCE = "booking_numbers"
+"""The sequence that gives booking numbers on PostgreSQL."""
+
+ONLY_ON = "only_on"
+"""Where a table says on which database alone it is."""
+
+# PostgreSQL has sequences of its own; a row that everybody counts up would make bookings of all
+# tenants wait for each other.
 sequences = sa.Table(
     "sequences",
     metadata,
-    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("name", plain_text(32), primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
+    info={ONLY_ON: "sqlite"},
 )

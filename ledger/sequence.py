@@ -1,17 +1,24 @@
 """Booking sequence numbers: one growing series for the whole ledger, never handed out twice."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
-from ledger.models import sequences
+from ledger.engine import is_postgresql
+from ledger.models import BOOKING_SEQUENCE, sequences
 
 BOOKING = "booking"
 
 
-def take_numbers(connection: sa.Connection, count: int) -> range:
-    """Take `count` consecutive numbers inside the caller's transaction.
+def take_numbers(connection: sa.Connection, count: int) -> Sequence[int]:
+    """Take `count` growing numbers inside the caller's transaction.
 
-    A rolled-back transaction gives its numbers back, and nobody has seen them.
+    Whether they follow each other without a gap depends on who else takes some. Numbers of a
+    rolled-back transaction may be lost; nobody has seen them.
     """
+    if is_postgresql(connection):
+        query = f"SELECT nextval('{BOOKING_SEQUENCE}') FROM generate_series(1, %s)"
+        return connection.exec_driver_sql(query, (count,)).scalars().all()
     statement = (
         sa.update(sequences)
         .where(sequences.c.name == BOOKING)

@@ -1,15 +1,30 @@
 """Transactions on the ledger. One reads or writes for one tenant; seeing all is another call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
-from ledger.engine import BEGIN_MODE
+from ledger import postgresql, sqlite
+from ledger.engine import BEGIN, is_postgresql
 from ledger.errors import UnavailableError
 from ledger.tenant import TenantId, parse_tenant_id
+
+# What PostgreSQL says when it gave one of two transactions up so that the other could go on:
+# serialization_failure and deadlock_detected.
+_GIVEN_UP = frozenset({"40001", "40P01"})
+
+
+class ContentionError(UnavailableError):
+    """The database gave this transaction up in favour of another one: do it again."""
+
+
+_ATTEMPTS = 5
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,16 +45,33 @@ class OperatorSession:
     connection: sa.Connection
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnerSession:
+    """One transaction on the schema, as the owner of the tables. Rows are behind the walls."""
+
+    connection: sa.Connection
+
+
 @contextmanager
 def tenant_session(
     engine: sa.Engine, tenant_id: TenantId, *, write: bool = False
 ) -> Iterator[TenantSession]:
     """Open a transaction for one tenant; commit at the end, roll back on an error.
 
+    One that only reads sees one snapshot.
+
     Raises:
-        UnavailableError: `ledger_unavailable`, when the database does not answer or stays locked.
+        UnavailableError: `ledger_unavailable`, when the database does not answer or stays locked;
+            a `ContentionError` where the same transaction may go through at once.
     """
-    with _transaction(engine, write=write) as connection:
+    parse_tenant_id(tenant_id)
+
+    def begin(connection: sa.Connection) -> str:
+        if is_postgresql(connection):
+            return postgresql.begin_tenant(connection, tenant_id, write=write)
+        return sqlite.begin(write=write)
+
+    with _transaction(engine, begin) as connection:
         yield TenantSession(tenant_id=tenant_id, connection=connection)
 
 
@@ -47,28 +79,107 @@ def tenant_session(
 def operator_session(engine: sa.Engine, *, write: bool = False) -> Iterator[OperatorSession]:
     """Open a transaction over all tenants; commit at the end, roll back on an error.
 
+    One that only reads sees one snapshot. Those that write come one after the other.
+
     Raises:
-        UnavailableError: `ledger_unavailable`, when the database does not answer or stays locked.
+        UnavailableError: see `tenant_session`.
     """
-    with _transaction(engine, write=write) as connection:
+
+    def begin(connection: sa.Connection) -> str:
+        if is_postgresql(connection):
+            return postgresql.begin_operator(connection, write=write)
+        return sqlite.begin(write=write)
+
+    with _transaction(engine, begin) as connection:
         yield OperatorSession(connection=connection)
 
 
 @contextmanager
-def _transaction(engine: sa.Engine, *, write: bool) -> Iterator[sa.Connection]:
-    # A SQLite transaction that reads first and writes later fails at once when another writer came
-    # between, so writers take the lock when they begin.
-    mode = "IMMEDIATE" if write else "DEFERRED"
+def owner_session(engine: sa.Engine, *, write: bool = False) -> Iterator[OwnerSession]:
+    """Open a transaction on the schema; commit at the end, roll back on an error.
+
+    Raises:
+        UnavailableError: see `tenant_session`.
+    """
+
+    def begin(connection: sa.Connection) -> str:
+        if is_postgresql(connection):
+            return postgresql.begin_owner(connection, write=write)
+        return sqlite.begin(write=write)
+
+    with _transaction(engine, begin) as connection:
+        yield OwnerSession(connection=connection)
+
+
+def insist(transaction: Callable[[], _T]) -> _T:
+    """Do a whole transaction, again where the database gave it up in favour of another one.
+
+    Raises:
+        UnavailableError: what the last attempt raised.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return transaction()
+        except ContentionError:
+            continue
+    return transaction()
+
+
+@contextmanager
+def _transaction(
+    engine: sa.Engine, begin: Callable[[sa.Connection], str]
+) -> Iterator[sa.Connection]:
     try:
-        with (
-            engine.connect().execution_options(**{BEGIN_MODE: mode}) as connection,
-            connection.begin(),
-        ):
+        with _begun(engine, begin) as connection:
             yield connection
     except DatabaseError as error:
         # A damaged SQLite file is told by the plain class; the other subclasses are our bugs.
         if type(error) not in (OperationalError, DatabaseError):
             raise
-        raise UnavailableError(
-            "ledger_unavailable", f"the ledger did not answer: {error.orig}"
-        ) from error
+        raise _unavailable(error) from error
+    except InterfaceError as error:  # the connection went away, and the driver noticed first
+        if not error.connection_invalidated:
+            raise
+        raise _unavailable(error) from error
+
+
+@contextmanager
+def _begun(engine: sa.Engine, begin: Callable[[sa.Connection], str]) -> Iterator[sa.Connection]:
+    connection = _open(engine, begin)
+    try:
+        with connection.get_transaction() or connection.begin():
+            yield connection
+    finally:
+        connection.close()
+
+
+def _open(engine: sa.Engine, begin: Callable[[sa.Connection], str]) -> sa.Connection:
+    """Return a connection in a transaction that has begun.
+
+    A pooled connection can be dead since the server was started anew. As nothing was done yet, a
+    fresh one takes its place, and no query is spent on asking.
+    """
+    try:
+        return _try_to_open(engine, begin)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        return _try_to_open(engine, begin)
+
+
+def _try_to_open(engine: sa.Engine, begin: Callable[[sa.Connection], str]) -> sa.Connection:
+    connection = engine.connect()
+    try:
+        connection = connection.execution_options(**{BEGIN: begin(connection)})
+        connection.begin()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _unavailable(error: DBAPIError) -> UnavailableError:
+    message = f"the ledger did not answer: {' '.join(str(error.orig).split())}"
+    if getattr(error.orig, "sqlstate", None) in _GIVEN_UP:
+        return ContentionError("ledger_unavailable", message)
+    return UnavailableError("ledger_unavailable", message)

@@ -30,6 +30,26 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         default=SecretStr(DEFAULT_URL), description="Where the ledger is kept."
     )
+    database_pool_size: int = Field(
+        default=5,
+        ge=1,
+        le=200,
+        description=(
+            "Connections to PostgreSQL that each process keeps; it opens as many more for a while."
+        ),
+    )
+    database_lock_seconds: int = Field(
+        default=10, ge=1, le=600, description="How long anybody waits for a lock of PostgreSQL."
+    )
+    database_statement_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description=(
+            "How long a statement of an HTTP request may take on PostgreSQL. Commands and workers"
+            " take the time that they need."
+        ),
+    )
     hash_key: SecretStr | None = Field(
         default=None,
         description=(

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ledger.errors import ConflictError, MissingError
-from ledger.models import tenant_periods, tenants
+from ledger.models import costing_state, tenant_periods, tenants
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
 
@@ -75,6 +75,8 @@ def add_tenant(  # noqa: PLR0913 - each argument is a column; keyword-only keeps
         sa.insert(tenants).values(tenant_id=tenant_id, name=name, created_at=now)
     )
     _append_period(session, tenant_id, period)
+    # The row that costing locks. Were the first worker to make it, a second one would wait for it.
+    session.connection.execute(sa.insert(costing_state).values(tenant_id=tenant_id))
     return Tenant(tenant_id=tenant_id, name=name, periods=(period,))
 
 

@@ -9,19 +9,37 @@ from ledger.tenant import parse_tenant_id
 
 _SHOWN = 20
 
+_TABLES = ("usage_metrics", "usage_rollups_daily")
+
+_TIME, _DATE = (f"NOT BETWEEN '2000-01-01'{kind} AND '2999-12-31'{kind}" for kind in ("", "::date"))
+
+_QUANTITY = "quantity NOT BETWEEN 0 AND 1000000000"
+_SUMS = {
+    "count": "abs(count) > 1000000000000",
+    "quantity": "abs(quantity) > 1000000000000000",
+    "estimated_cost": "abs(estimated_cost) > 9000000000",
+}
+# SQLite keeps whatever was written, so the type of each value is looked at, too.
 _SQLITE_FAULTS = {
     "usage_metrics": {
-        "time": "julianday(time) IS NULL OR date(time) NOT BETWEEN '2000-01-01' AND '2999-12-31'"
+        "time": f"julianday(time) IS NULL OR date(time) {_TIME}"
         " OR typeof(time) <> 'text' OR length(time) < 16",
-        "quantity": "typeof(quantity) <> 'integer' OR quantity NOT BETWEEN 0 AND 1000000000",
+        "quantity": f"typeof(quantity) <> 'integer' OR {_QUANTITY}",
     },
     "usage_rollups_daily": {
-        "date": "date(date) IS NOT date OR date NOT BETWEEN '2000-01-01' AND '2999-12-31'",
-        "count": "typeof(count) <> 'integer' OR abs(count) > 1000000000000",
-        "quantity": "typeof(quantity) <> 'integer' OR abs(quantity) > 1000000000000000",
+        "date": f"date(date) IS NOT date OR date {_TIME}",
+        "count": f"typeof(count) <> 'integer' OR {_SUMS['count']}",
+        "quantity": f"typeof(quantity) <> 'integer' OR {_SUMS['quantity']}",
         "estimated_cost": "typeof(estimated_cost) NOT IN ('null', 'integer', 'real')"
-        " OR abs(estimated_cost) > 9000000000",
+        f" OR {_SUMS['estimated_cost']}",
     },
+}
+_POSTGRESQL_FAULTS = {
+    "usage_metrics": {
+        "time": f"CAST(time AT TIME ZONE 'UTC' AS date) {_DATE}",
+        "quantity": _QUANTITY,
+    },
+    "usage_rollups_daily": {"date": f"date {_DATE}", **_SUMS},
 }
 
 
@@ -41,7 +59,7 @@ def check_sp3(connection: sa.Connection) -> None:
 
 
 def _tenant_faults(connection: sa.Connection) -> Iterator[str]:
-    for table in _SQLITE_FAULTS:
+    for table in _TABLES:
         for tenant_id in connection.execute(
             sa.text(f"SELECT DISTINCT tenant_id FROM {table}")
         ).scalars():
@@ -52,11 +70,15 @@ def _tenant_faults(connection: sa.Connection) -> Iterator[str]:
 
 
 def _value_faults(connection: sa.Connection) -> Iterator[str]:
-    # PostgreSQL's columns have types that hold; SQLite keeps whatever was written.
-    if connection.dialect.name != "sqlite":
-        return
-    for table, columns in _SQLITE_FAULTS.items():
+    is_sqlite = connection.dialect.name == "sqlite"
+    row_name = "rowid" if is_sqlite else "ctid"
+    for table, columns in (_SQLITE_FAULTS if is_sqlite else _POSTGRESQL_FAULTS).items():
         for column, condition in columns.items():
-            query = f"SELECT rowid, {column} FROM {table} WHERE {condition} LIMIT {_SHOWN + 1}"
-            for rowid, value in connection.execute(sa.text(query)):
-                yield f"{table}: row {rowid}: {column} {value!r}"
+            # A value that the driver has no type for, such as a year without end, is a text.
+            shown = column if is_sqlite else f"CAST({column} AS text)"
+            query = (
+                f"SELECT CAST({row_name} AS text), {shown} FROM {table}"
+                f" WHERE {condition} LIMIT {_SHOWN + 1}"
+            )
+            for row, value in connection.execute(sa.text(query.replace("::", r"\:\:"))):
+                yield f"{table}: row {row}: {column} {value!r}"

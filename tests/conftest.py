@@ -25,6 +25,7 @@ from ledger.settings import Settings
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant
 from tests.builders import NOW
+from tests.servers.postgresql import Database, PostgreSql
 
 settings.register_profile(
     "meterline", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -37,6 +38,23 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Book = Callable[..., None]
 
 
+_KINDS = ("sqlite", "postgresql")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what meets a ledger on each database, and what looks at its file on SQLite alone."""
+    if "ledger_kind" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("ledger")
+    if marker is not None and marker.args:
+        kinds = marker.args
+    elif "ledger_path" in metafunc.fixturenames:
+        kinds = ("sqlite",)
+    else:
+        kinds = _KINDS
+    metafunc.parametrize("ledger_kind", kinds)
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty ledger file."""
@@ -47,6 +65,36 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """A running server."""
+    server = PostgreSql()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: PostgreSql) -> str:
+    """The name of a migrated, empty database, which others are cloned from."""
+    database = postgresql.make()
+    database.migrate()
+    return database.name
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgresql: PostgreSql, postgresql_template: str) -> Database:
+    """A database that tests use one after the other; each leaves it without a row."""
+    return postgresql.make(postgresql_template)
+
+
+@pytest.fixture
+def database(postgresql: PostgreSql, postgresql_template: str) -> Iterator[Database]:
+    """A database of the test's own, for what changes more than rows."""
+    database = postgresql.make(postgresql_template)
+    yield database
+    database.drop()
+
+
 @pytest.fixture
 def ledger_path(template: Path, tmp_path: Path) -> Path:
     """The file of an empty ledger."""
@@ -54,8 +102,18 @@ def ledger_path(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger_url(ledger_path: Path) -> str:
-    return f"sqlite:///{ledger_path}"
+def ledger_url(ledger_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an empty ledger, on each database in turn."""
+    if ledger_kind == "sqlite":
+        yield f"sqlite:///{request.getfixturevalue('ledger_path')}"
+        return
+    marker = request.node.get_closest_marker("ledger")
+    if marker is not None and marker.kwargs.get("own"):
+        yield request.getfixturevalue("database").url
+        return
+    database: Database = request.getfixturevalue("shared_database")
+    yield database.url
+    database.wipe()
 
 
 @pytest.fixture

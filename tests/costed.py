@@ -39,7 +39,7 @@ def journal(engine: sa.Engine) -> list[Any]:
 
 def tamper(engine: sa.Engine, statement: str) -> None:
     with operator_session(engine, write=True) as session:
-        session.connection.execute(sa.text(statement))
+        session.connection.exec_driver_sql(statement)
 
 
 def differences(engine: sa.Engine, prices: PriceBook) -> list[str]:

@@ -1,5 +1,6 @@
 """Lets things happen at once, or at a chosen point of another's transaction."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,11 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from ledger.engine import BEGIN_MODE
+from ledger.engine import BEGIN
 
 T = TypeVar("T")
+
+_WRITES = re.compile("^BEGIN IMMEDIATE|READ WRITE")
 
 
 def at_once(tasks: Sequence[Callable[[], T]]) -> list[T]:
@@ -33,7 +36,7 @@ def before_write(engine: sa.Engine, act: Callable[[], object], *, at: int = 1) -
 
     def on_options(_c: object, options: Mapping[str, object]) -> None:
         nonlocal begun
-        if options.get(BEGIN_MODE) == "IMMEDIATE":
+        if _WRITES.search(str(options.get(BEGIN))):
             begun += 1
             if begun == at:
                 act()

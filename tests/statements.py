@@ -1,4 +1,4 @@
-"""Watches what is sent to the database, and asks SQLite how it goes about it."""
+"""Watches what is sent to the database, and asks SQLite how it goes about it; changes a schema."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ledger.session import operator_session
+from ledger.session import operator_session, owner_session
 
 Sent = list[tuple[str, Any]]
 
@@ -25,6 +25,12 @@ def statements(engine: sa.Engine, *, naming: str) -> Iterator[Sent]:
         yield sent
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
+
+
+def change_schema(engine: sa.Engine, statement: str) -> None:
+    """Run a statement as the owner of the tables."""
+    with owner_session(engine, write=True) as session:
+        session.connection.execute(sa.text(statement))
 
 
 def plan_steps(engine: sa.Engine, sent: Sent, *, naming: str) -> list[str]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from costing.prices import FLAT_SOURCE
 from costing.reports.figures import Figures, known_cost
+from ledger.columns import whole_sum
 from ledger.models import tenant_periods, tenants, usage_rollups_daily
 from ledger.period import DateRange
 from ledger.session import OperatorSession, TenantSession
@@ -83,7 +84,7 @@ def read_tenant_sums(
     if not ranges:
         return []
     rows = session.connection.execute(_tenant_sums_query(ranges, now=now, plan=plan))
-    return [TenantSums(*row[:4], *map(_whole, row[4:])) for row in rows]
+    return [TenantSums(*row) for row in rows]
 
 
 def read_plans(session: OperatorSession, *, now: datetime) -> list[str]:
@@ -103,8 +104,8 @@ def _read(
     query = (
         sa.select(
             *key,
-            sa.func.sum(_COUNT),
-            sa.func.sum(_COST),
+            whole_sum(_COUNT),
+            whole_sum(_COST),
             _rows_where(_UNPRICED),
             *_counts(_UNPRICED, _FLAT_RATED),
         )
@@ -119,7 +120,7 @@ def _read(
 
 
 def _figures(sums: tuple[Any, ...]) -> Figures:
-    count, cost, unpriced_rows, unpriced, flat_rated = map(_whole, sums)
+    count, cost, unpriced_rows, unpriced, flat_rated = sums
     has_unpriced = unpriced_rows > 0
     return Figures(
         count=count,
@@ -128,11 +129,6 @@ def _figures(sums: tuple[Any, ...]) -> Figures:
         unpriced_count=unpriced,
         flat_rated_count=flat_rated,
     )
-
-
-def _whole(value: Any) -> Any:
-    # Sums of BIGINT are NUMERIC on PostgreSQL.
-    return None if value is None else int(value)
 
 
 def _counts(*conditions: sa.ColumnElement[bool]) -> list[sa.ColumnElement[int]]:
@@ -147,11 +143,11 @@ def _rows_where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
 def _sum_where(
     condition: sa.ColumnElement[bool], amount: sa.ColumnElement[int]
 ) -> sa.ColumnElement[int]:
-    return sa.func.coalesce(sa.func.sum(sa.case((condition, amount), else_=0)), 0)
+    return sa.func.coalesce(whole_sum(sa.case((condition, amount), else_=0)), 0)
 
 
 def _cost_where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int | None]:
-    return sa.func.sum(sa.case((condition, _COST)))
+    return whole_sum(sa.case((condition, _COST)))
 
 
 def _group_zones(
@@ -178,7 +174,7 @@ def _tenant_sums_query(
             tenants.c.name,
             _PERIOD.plan,
             tenants.c.closed_at,
-            sa.func.sum(_COST),
+            whole_sum(_COST),
             _rows_where(_UNPRICED),
             *_counts(_UNPRICED),
             _cost_where(_IS_AI),

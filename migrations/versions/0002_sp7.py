@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from ledger.clock import system_clock
-from ledger.columns import UtcDateTime
+from ledger.columns import UtcDateTime, plain_text
 from ledger.errors import ConflictError
 from ledger.tenant import BEGINNING
 from migrations.sp3 import check_sp3
@@ -41,8 +41,8 @@ _AI_COUNTS = (
 
 def upgrade() -> None:
     check_sp3(op.get_bind())
-    op.rename_table("usage_metrics", "sp3_metrics")
-    op.rename_table("usage_rollups_daily", "sp3_rollups")
+    _set_aside("usage_metrics", "sp3_metrics")
+    _set_aside("usage_rollups_daily", "sp3_rollups")
     _create_reference_tables()
     _create_usage_tables()
     _create_rollup_tables()
@@ -60,8 +60,8 @@ def downgrade() -> None:
             "usage_pending",
             "some usage is booked and not yet costed; run `meterline work --once` first",
         )
-    op.rename_table("usage_metrics", "sp7_metrics")
-    op.rename_table("usage_rollups_daily", "sp7_rollups")
+    _set_aside("usage_metrics", "sp7_metrics")
+    _set_aside("usage_rollups_daily", "sp7_rollups")
     _create_sp3_tables()
     _hand_back(connection)
     for table in (
@@ -70,6 +70,15 @@ def downgrade() -> None:
     ):  # fmt: skip
         op.drop_table(table)
     op.create_index("ix_usage_metrics_tenant_id_time", "usage_metrics", ["tenant_id", "time"])
+
+
+def _set_aside(table: str, name: str) -> None:
+    """Rename a table. On PostgreSQL its indexes keep their names, which the new table needs."""
+    op.rename_table(table, name)
+    if op.get_bind().dialect.name == "postgresql":
+        query = sa.text("SELECT indexname FROM pg_indexes WHERE tablename = :name")
+        for index in op.get_bind().scalars(query, {"name": name}).all():
+            op.execute(f'ALTER INDEX "{index}" RENAME TO "{name}_{index}"')
 
 
 def _measures() -> list[sa.Column[Any]]:
@@ -81,15 +90,15 @@ def _measures() -> list[sa.Column[Any]]:
 
 def _key() -> list[sa.Column[Any]]:
     return [
-        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
         sa.Column("date", sa.Date, nullable=False),
         sa.Column("rollup_id", sa.Uuid, nullable=False),
-        sa.Column("channel", sa.String(64), nullable=False),
-        sa.Column("direction", sa.String(64), nullable=False),
-        sa.Column("source", sa.String(64)),
-        sa.Column("feature", sa.String(64)),
-        sa.Column("model", sa.String(128)),
-        sa.Column("price_class", sa.String(64), nullable=False),
+        sa.Column("channel", plain_text(64), nullable=False),
+        sa.Column("direction", plain_text(64), nullable=False),
+        sa.Column("source", plain_text(64)),
+        sa.Column("feature", plain_text(64)),
+        sa.Column("model", plain_text(128)),
+        sa.Column("price_class", plain_text(64), nullable=False),
     ]
 
 
@@ -100,26 +109,26 @@ def _create(name: str, *columns: sa.Column[Any], key: tuple[str, ...]) -> None:
 def _create_reference_tables() -> None:
     _create(
         "tenants",
-        sa.Column("tenant_id", sa.String(64), nullable=False),
-        sa.Column("name", sa.String(128), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
+        sa.Column("name", plain_text(128), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         key=("tenant_id",),
     )
     _create(
         "tenant_periods",
-        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
         sa.Column("valid_from", UtcDateTime, nullable=False),
-        sa.Column("plan", sa.String(128), nullable=False),
-        sa.Column("timezone", sa.String(64), nullable=False),
+        sa.Column("plan", plain_text(128), nullable=False),
+        sa.Column("timezone", plain_text(64), nullable=False),
         key=("tenant_id", "valid_from"),
     )
     op.create_table(
         "api_keys",
-        sa.Column("key_id", sa.String(16), nullable=False),
+        sa.Column("key_id", plain_text(16), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(32), nullable=False),
-        sa.Column("tenant_id", sa.String(64)),
-        sa.Column("scopes", sa.String(255), nullable=False),
-        sa.Column("label", sa.String(128), nullable=False),
+        sa.Column("tenant_id", plain_text(64)),
+        sa.Column("scopes", plain_text(255), nullable=False),
+        sa.Column("label", plain_text(128), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("revoked_at", UtcDateTime),
         sa.PrimaryKeyConstraint("key_id", name="pk_api_keys"),
@@ -127,14 +136,14 @@ def _create_reference_tables() -> None:
     )
     _create(
         "price_books",
-        sa.Column("price_version", sa.String(64), nullable=False),
+        sa.Column("price_version", plain_text(64), nullable=False),
         sa.Column("document", sa.Text, nullable=False),
         sa.Column("registered_at", UtcDateTime, nullable=False),
         key=("price_version",),
     )
     _create(
         "sequences",
-        sa.Column("name", sa.String(32), nullable=False),
+        sa.Column("name", plain_text(32), nullable=False),
         sa.Column("value", sa.BigInteger, nullable=False),
         key=("name",),
     )
@@ -143,19 +152,19 @@ def _create_reference_tables() -> None:
 def _create_usage_tables() -> None:
     _create(
         "usage_metrics",
-        sa.Column("tenant_id", sa.String(64), nullable=False),
-        sa.Column("event_id", sa.String(255), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
+        sa.Column("event_id", plain_text(255), nullable=False),
         sa.Column("id", sa.BigInteger, nullable=False),
         sa.Column("batch_id", sa.BigInteger, nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(17), nullable=False),
         sa.Column("time", UtcDateTime, nullable=False),
         sa.Column("date", sa.Date, nullable=False),
-        sa.Column("channel", sa.String(64), nullable=False),
-        sa.Column("direction", sa.String(64), nullable=False),
-        sa.Column("source", sa.String(64)),
-        sa.Column("feature", sa.String(64)),
-        sa.Column("model", sa.String(128)),
-        sa.Column("price_class", sa.String(64), nullable=False),
+        sa.Column("channel", plain_text(64), nullable=False),
+        sa.Column("direction", plain_text(64), nullable=False),
+        sa.Column("source", plain_text(64)),
+        sa.Column("feature", plain_text(64)),
+        sa.Column("model", plain_text(128)),
+        sa.Column("price_class", plain_text(64), nullable=False),
         *_measures(),
         sa.Column("derived", sa.Boolean, nullable=False),
         sa.Column("provisional", sa.Boolean, nullable=False),
@@ -166,7 +175,7 @@ def _create_usage_tables() -> None:
         op.create_index(f"ix_usage_metrics_{'_'.join(columns)}", "usage_metrics", columns)
     _create(
         "usage_batches",
-        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
         sa.Column("batch_id", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("event_count", sa.Integer, nullable=False),
         sa.Column("booked_at", UtcDateTime, nullable=False),
@@ -174,7 +183,7 @@ def _create_usage_tables() -> None:
     )
     _create(
         "costing_state",
-        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
         sa.Column("costed_at", UtcDateTime),
         key=("tenant_id",),
     )
@@ -188,9 +197,9 @@ def _create_rollup_tables() -> None:
         *_measures(),
         sa.Column("day_start_utc", UtcDateTime, nullable=False),
         sa.Column("estimated_cost", sa.BigInteger),
-        sa.Column("price_version", sa.String(64), nullable=False),
-        sa.Column("price_source", sa.String(64)),
-        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("price_version", plain_text(64), nullable=False),
+        sa.Column("price_source", plain_text(64)),
+        sa.Column("state", plain_text(16), nullable=False),
         sa.Column("derived_count", sa.BigInteger, nullable=False),
         sa.Column("provisional_count", sa.BigInteger, nullable=False),
         sa.Column("settled_count", sa.BigInteger, nullable=False),
@@ -205,17 +214,17 @@ def _create_rollup_tables() -> None:
         sa.Column("count", sa.BigInteger, nullable=False),
         *_measures(),
         sa.Column("estimated_cost", sa.BigInteger),
-        sa.Column("price_version", sa.String(64), nullable=False),
+        sa.Column("price_version", plain_text(64), nullable=False),
         key=("tenant_id", "date", "rollup_id"),
     )
     _create(
         "usage_journal",
-        sa.Column("tenant_id", sa.String(64), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
         sa.Column("entry_id", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("booked_at", UtcDateTime, nullable=False),
         sa.Column("date", sa.Date, nullable=False),
         sa.Column("rollup_id", sa.Uuid, nullable=False),
-        sa.Column("cause", sa.String(16), nullable=False),
+        sa.Column("cause", plain_text(16), nullable=False),
         sa.Column("before", sa.JSON, nullable=False),
         sa.Column("after", sa.JSON, nullable=False),
         key=("tenant_id", "entry_id"),
@@ -369,6 +378,14 @@ def _hand_back(connection: sa.Connection) -> None:
     )
     for statement in (raw_rows, rollups, markers):
         connection.execute(sa.text(statement))
+    if connection.dialect.name == "postgresql":
+        # SP-3 goes on where its rows end.
+        sequence = "pg_get_serial_sequence('usage_metrics', 'id')"
+        connection.execute(
+            sa.text(
+                f"SELECT setval({sequence}, coalesce(max(id), 0) + 1, false) FROM usage_metrics"
+            )
+        )
 
 
 def _utc_date(table: str) -> str:

@@ -6,7 +6,7 @@ Revision: 0003
 import sqlalchemy as sa
 from alembic import op
 
-from ledger.columns import UtcDateTime
+from ledger.columns import UtcDateTime, plain_text
 
 revision = "0003"
 down_revision = "0002"
@@ -18,10 +18,10 @@ def upgrade() -> None:
     op.add_column("tenants", sa.Column("closed_at", UtcDateTime))
     op.create_table(
         "users",
-        sa.Column("login", sa.String(64), nullable=False),
-        sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("tenant_id", sa.String(64)),
-        sa.Column("password_hash", sa.String(255), nullable=False),
+        sa.Column("login", plain_text(64), nullable=False),
+        sa.Column("role", plain_text(16), nullable=False),
+        sa.Column("tenant_id", plain_text(64)),
+        sa.Column("password_hash", plain_text(255), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("disabled_at", UtcDateTime),
         sa.PrimaryKeyConstraint("login", name="pk_users"),
@@ -29,19 +29,19 @@ def upgrade() -> None:
     op.create_table(
         "sign_ins",
         sa.Column("token_hash", sa.LargeBinary(32), nullable=False),
-        sa.Column("login", sa.String(64)),
-        sa.Column("subject", sa.String(128), nullable=False),
-        sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("tenant_id", sa.String(64)),
+        sa.Column("login", plain_text(64)),
+        sa.Column("subject", plain_text(128), nullable=False),
+        sa.Column("role", plain_text(16), nullable=False),
+        sa.Column("tenant_id", plain_text(64)),
         sa.Column("expires_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name="pk_sign_ins"),
     )
     op.create_table(
         "sign_in_links",
         sa.Column("code_hash", sa.LargeBinary(32), nullable=False),
-        sa.Column("subject", sa.String(128), nullable=False),
-        sa.Column("role", sa.String(16), nullable=False),
-        sa.Column("tenant_id", sa.String(64)),
+        sa.Column("subject", plain_text(128), nullable=False),
+        sa.Column("role", plain_text(16), nullable=False),
+        sa.Column("tenant_id", plain_text(64)),
         sa.Column("expires_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("code_hash", name="pk_sign_in_links"),
     )

@@ -6,6 +6,7 @@ Revision: 0005
 import sqlalchemy as sa
 from alembic import op
 
+from ledger.columns import plain_text
 from ledger.errors import ConflictError
 
 revision = "0005"
@@ -19,8 +20,8 @@ _COUNTS = ("derived_count", "provisional_count", "taken_count")
 def upgrade() -> None:
     op.create_table(
         "usage_tombstones",
-        sa.Column("tenant_id", sa.String(64), nullable=False),
-        sa.Column("event_id", sa.String(255), nullable=False),
+        sa.Column("tenant_id", plain_text(64), nullable=False),
+        sa.Column("event_id", plain_text(255), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(17), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "event_id", name="pk_usage_tombstones"),
         sqlite_with_rowid=False,

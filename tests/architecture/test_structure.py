@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ledger.models import metadata
+from ledger import distribution, walls
+from ledger.models import ONLY_ON, metadata
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
 SERVER = sorted(set(PACKAGES) - {"tests", "bench"})
 SOURCES = sorted(path for package in (*SERVER, "bench") for path in (ROOT / package).rglob("*.py"))
-REFERENCE_TABLES = {"api_keys", "price_books", "sequences"}
-# Users are few; of the others a row is taken out after it expired.
-ACCOUNT_TABLES = {"users", "sign_ins", "sign_in_links", "sign_in_failures"}
+SERVER_TABLES = sorted(t.name for t in metadata.sorted_tables if ONLY_ON not in t.info)
 LAYERS = [
     {"cli", "migrations"},
     {"api", "grafana"},
@@ -121,11 +120,32 @@ def test_every_growing_table_has_the_tenant_in_every_key() -> None:
     lacking = [
         (table.name, key)
         for table in metadata.tables.values()
-        if table.name not in REFERENCE_TABLES | ACCOUNT_TABLES
+        if table.name in distribution.BY_TENANT
         for key in keys_of(table)
         if "tenant_id" not in key
     ]
     assert [] == lacking
+
+
+def test_every_table_has_its_place_in_a_cluster() -> None:
+    places = (distribution.BY_TENANT, distribution.ON_EVERY_NODE, distribution.ON_ONE_NODE)
+    named = [name for place in places for name in place]
+    assert SERVER_TABLES == sorted(named)
+
+
+def test_every_table_says_what_a_tenants_transaction_may_do_with_it() -> None:
+    assert SERVER_TABLES == sorted([*walls.TENANT_MAY, *walls.TENANT_MAY_NOT])
+
+
+def test_rows_of_tenants_are_distributed_or_small() -> None:
+    # Few rows a tenant, and the cross-tenant grid joins them on every node.
+    small = {"tenants", "tenant_periods"}
+    of_tenants = {
+        table.name
+        for table in metadata.sorted_tables
+        if "tenant_id" in table.c and not table.c.tenant_id.nullable
+    }
+    assert set(distribution.BY_TENANT) == of_tenants - small
 
 
 def test_lock_files_name_no_host() -> None:

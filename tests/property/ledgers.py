@@ -1,10 +1,8 @@
 """Empty ledgers in any number, and what a law does with one."""
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -85,23 +83,26 @@ class Ledger:
 
 
 class Ledgers:
-    """Opens empty ledgers, each a copy of the migrated template."""
+    """Opens empty ledgers, one after the other.
 
-    def __init__(self, template: Path, folder: Path, rules: Rules) -> None:
-        self._template = template
-        self._folder = folder
+    Args:
+        open_empty: gives the address of a migrated ledger without a row, and clears up after it.
+        rules: of the intake.
+    """
+
+    def __init__(self, open_empty: Callable[[], AbstractContextManager[str]], rules: Rules) -> None:
+        self._open_empty = open_empty
         self._rules = rules
 
     @contextmanager
     def open(self, timezone: str = "UTC") -> Iterator[Ledger]:
         """Give an empty ledger in which acme has this time zone."""
-        path = Path(shutil.copy(self._template, self._folder / "law.db"))
-        engine = create_ledger_engine(f"sqlite:///{path}")
-        with operator_session(engine, write=True) as session:
-            add_tenant(session, ACME, name="Acme", timezone=timezone, now=NOW)
-            add_tenant(session, OTHER, name="Other", timezone="Asia/Karachi", now=NOW)
-        try:
-            yield Ledger(engine=engine, intake=Intake(engine, rules=self._rules))
-        finally:
-            engine.dispose()
-            path.unlink()
+        with self._open_empty() as url:
+            engine = create_ledger_engine(url)
+            with operator_session(engine, write=True) as session:
+                add_tenant(session, ACME, name="Acme", timezone=timezone, now=NOW)
+                add_tenant(session, OTHER, name="Other", timezone="Asia/Karachi", now=NOW)
+            try:
+                yield Ledger(engine=engine, intake=Intake(engine, rules=self._rules))
+            finally:
+                engine.dispose()

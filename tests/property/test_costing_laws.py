@@ -6,13 +6,10 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import reduce
 from itertools import groupby
-from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.events import Rules
 from costing.export import ExportLine
 from costing.prices import PriceBook
 from ledger.period import DateRange
@@ -22,11 +19,6 @@ from tests.property.ledgers import ACME, BOOK, OTHER, OTHER_BOOK, RATES, Event, 
 LAW = settings(max_examples=25)
 
 HALF = Fraction(1, 2)
-
-
-@pytest.fixture
-def ledgers(template: Path, tmp_path: Path, rules: Rules) -> Ledgers:
-    return Ledgers(template, tmp_path, rules)
 
 
 counts = st.integers(0, 3000)

@@ -5,14 +5,11 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.events import Rules
 from costing.export import read_export, write_csv
 from costing.reports.features import FeatureRow, features
 from costing.reports.figures import Figures, add_figures
@@ -57,11 +54,6 @@ def usage(draw: st.DrawFn, tenant: str) -> list[dict[str, Any]]:
             event |= {"metadata": draw(st.sampled_from([unpriced, tokens])), "quantity": None}
         events.append({key: value for key, value in event.items() if value is not None})
     return events
-
-
-@pytest.fixture
-def ledgers(template: Path, tmp_path: Path, rules: Rules) -> Ledgers:
-    return Ledgers(template, tmp_path, rules)
 
 
 def fill(ledger: Ledger, events: list[dict[str, Any]]) -> None:

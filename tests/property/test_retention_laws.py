@@ -1,13 +1,10 @@
 """Laws of retention: whatever was booked, whenever raw usage is taken, no figure changes."""
 
-from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.events import Rules
 from costing.prices import PriceBook
 from costing.retention import Retention
 from costing.verify import verify
@@ -37,11 +34,6 @@ histories = pieces.flatmap(
         )
     )
 )
-
-
-@pytest.fixture
-def ledgers(template: Path, tmp_path: Path, rules: Rules) -> Ledgers:
-    return Ledgers(template, tmp_path, rules)
 
 
 def take(ledger: Ledger) -> int:

@@ -1,12 +1,11 @@
 """Fixtures of tests that start processes."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.onlooker import Onlooker, look_at
 from tests.processes import Launcher
 
 
@@ -18,7 +17,7 @@ def launcher(tmp_path: Path, ledger_url: str) -> Iterator[Launcher]:
 
 
 @pytest.fixture
-def ledger(ledger_path: Path) -> Iterator[sqlite3.Connection]:
+def ledger(ledger_url: str) -> Iterator[Onlooker]:
     """A connection that only looks."""
-    with closing(sqlite3.connect(ledger_path, isolation_level=None)) as connection:
-        yield connection
+    with look_at(ledger_url) as onlooker:
+        yield onlooker

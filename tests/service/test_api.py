@@ -16,6 +16,7 @@ from ledger.session import operator_session
 from ledger.settings import Settings
 from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
+from tests.statements import change_schema
 
 URL = "/api/v1/events"
 
@@ -298,21 +299,21 @@ def test_what_is_not_there_is_a_problem_too(
     assert (status, "application/problem+json", code) == found
 
 
+@pytest.mark.ledger("sqlite")
 def test_a_ledger_that_does_not_answer_is_503_with_a_time_to_retry(
     post: Post, engine: sa.Engine
 ) -> None:
-    with operator_session(engine, write=True) as session:
-        session.connection.execute(sa.text("DROP TABLE sequences"))
+    change_schema(engine, "DROP TABLE sequences")
     response = post(sms())
     found = (response.status_code, response.headers["Retry-After"], response.get_json()["code"])
     assert (503, "5", "ledger_unavailable") == found
 
 
+@pytest.mark.ledger("sqlite")
 def test_health_does_not_need_the_ledger_and_readiness_does(
     client: FlaskClient, engine: sa.Engine
 ) -> None:
     before = [client.get(path).status_code for path in ("/healthz", "/readyz")]
-    with operator_session(engine, write=True) as session:
-        session.connection.execute(sa.text("DROP TABLE tenants"))
+    change_schema(engine, "DROP TABLE tenants")
     after = [client.get(path).status_code for path in ("/healthz", "/readyz")]
     assert ([200, 200], [200, 503]) == (before, after)

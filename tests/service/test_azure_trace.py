@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ledger.engine import create_ledger_engine
 from ledger.models import usage_metrics
+from ledger.session import operator_session
 
 EXPORT_HEADER = "date,channel,direction,source,feature,count,estimated_cost"
 EXPORT = ("export", "--from", "2023-11-01", "--to", "2023-11-30", "--tenant")
@@ -67,8 +68,8 @@ def sum_tokens(url: str) -> tuple[int, int]:
     columns = usage_metrics.c
     query = sa.select(sa.func.sum(columns.input_tokens), sa.func.sum(columns.output_tokens))
     engine = create_ledger_engine(url)
-    with engine.connect() as connection:
-        sent, received = connection.execute(query).one()
+    with operator_session(engine) as session:
+        sent, received = session.connection.execute(query).one()
     engine.dispose()
     return sent, received
 

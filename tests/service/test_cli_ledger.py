@@ -1,12 +1,16 @@
 """What the command says about its settings and about ledgers that are new, old or broken."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cli import schema
 from tests.conftest import Run
+from tests.statements import change_schema
+
+# PostgreSQL has tests of its own for what is told of it.
+pytestmark = pytest.mark.ledger("sqlite")
 
 HEAD = schema.head_revision()
 SECRET = "s3cret-of-the-host"
@@ -26,12 +30,9 @@ def empty(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def newer(ledger_path: Path) -> None:
+def newer(engine: sa.Engine) -> None:
     """Make the ledger one of a later version of Meterline."""
-    connection = sqlite3.connect(ledger_path)
-    with connection:
-        connection.execute("UPDATE meterline_version SET version_num = '0999'")
-    connection.close()
+    change_schema(engine, "UPDATE meterline_version SET version_num = '0999'")
 
 
 def test_an_empty_database_is_brought_up_to_date(meterline: Run, empty: str) -> None:
@@ -46,10 +47,8 @@ def test_a_current_schema_is_as_expected(meterline: Run) -> None:
     assert f"schema {HEAD}, as expected\n" == meterline("db", "check").stdout
 
 
-def test_a_schema_that_drifted_is_told(meterline: Run, ledger_path: Path) -> None:
-    connection = sqlite3.connect(ledger_path)
-    connection.execute("DROP TABLE price_books")
-    connection.close()
+def test_a_schema_that_drifted_is_told(meterline: Run, engine: sa.Engine) -> None:
+    change_schema(engine, "DROP TABLE price_books")
     finished = meterline("db", "check")
     assert (1, True) == (finished.returncode, "price_books" in finished.stderr)
 
@@ -177,7 +176,8 @@ def test_the_address_of_a_ledger_is_never_printed(meterline: Run, url: str) -> N
     [
         "",
         "nonsense",
-        "postgresql://host/db",
+        "postgresql://host",
+        "mysql://host/db",
         "sqlite://",
         "sqlite:///:memory:",
         "sqlite://host/ledger.db",

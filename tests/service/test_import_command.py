@@ -10,6 +10,9 @@ from ledger.session import operator_session
 from tests.builders import sms
 from tests.conftest import Run
 
+# What a command or a server says does not depend on the database that is behind it.
+pytestmark = pytest.mark.ledger("sqlite")
+
 MAPS = ("--map", "time=time", "--map", "feature=feature")
 SETS = ("--set", "tenant=acme", "--set", "channel=sms", "--timezone", "UTC")
 GOOD = "2026-03-09 12:00,f1\n"

@@ -15,6 +15,7 @@ from ledger.session import operator_session
 from ledger.tenant import TenantId
 from ledger.tenants import change_tenant, get_tenant
 from tests.builders import NOW, ai, sms
+from tests.statements import change_schema
 
 
 def book(intake: Intake, *events: object) -> list[str]:
@@ -161,8 +162,8 @@ def test_instants_are_stored_as_sqlalchemy_would_store_them(
         assert 1 == session.connection.scalar(query)
 
 
+@pytest.mark.ledger("sqlite")
 def test_a_ledger_that_cannot_be_written_is_unavailable(engine: sa.Engine, intake: Intake) -> None:
-    with operator_session(engine, write=True) as session:
-        session.connection.execute(sa.text("DROP TABLE sequences"))
+    change_schema(engine, "DROP TABLE sequences")
     with pytest.raises(UnavailableError):
         book(intake, ai())

@@ -8,7 +8,6 @@ timing of its processes.
 import csv
 import os
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import pytest
 
 from tests.clients import INPUT_NANOS, OUTPUT_NANOS, SMS_NANOS, TENANTS, Client, Figures
 from tests.conftest import Run
+from tests.onlooker import Onlooker
 from tests.processes import Launcher, Running, Sender, Server, wait_until
 
 CLIENTS = 2
@@ -56,7 +56,7 @@ class Campaign:
     """Keeps server, worker and imports running on one ledger, and kills them by turns."""
 
     launcher: Launcher
-    ledger: sqlite3.Connection
+    ledger: Onlooker
     rng: random.Random
     folder: Path
     imported: list[dict[str, Any]] = field(default_factory=list)
@@ -85,10 +85,10 @@ class Campaign:
         file = self.folder / f"usage-{len(self.imported)}.csv"
         self.imported += write_rows(file, self.rng, minute=len(self._resumed))
         running = self.launcher.start("import", file, *IMPORT_OPTIONS)
-        (before,) = self._read("SELECT coalesce(max(rowid), 0) FROM usage_metrics")
+        (before,) = self.ledger.row("SELECT coalesce(max(id), 0) FROM usage_metrics")
         wanted = self.rng.randrange(FILE_ROWS)
-        rows = "SELECT count(*) FROM usage_metrics WHERE rowid > ? AND event_id LIKE 'csv:%'"
-        self._wait(lambda: self._read(rows, before)[0] >= wanted, running)
+        rows = "SELECT count(*) FROM usage_metrics WHERE id > ? AND substr(event_id, 1, 4) = 'csv:'"
+        self._wait(lambda: self.ledger.row(rows, before)[0] >= wanted, running)
         was_killed = running.kill()
         self._resumed.append(self.launcher.start("import", file, *IMPORT_OPTIONS))
         return was_killed
@@ -97,8 +97,8 @@ class Campaign:
         """Kill the worker around the time at which a batch was costed."""
         first = "SELECT min(batch_id) FROM usage_batches"
         mark = f"SELECT ({first}), sum(revision) FROM usage_rollups_daily"
-        before = self._read(mark)
-        self._wait(lambda: self._read(mark) != before, self.worker)
+        before = self.ledger.row(mark)
+        self._wait(lambda: self.ledger.row(mark) != before, self.worker)
         was_killed = self.worker.kill()
         if not was_killed:
             self.faults.append(f"a worker ended: {self.worker.log.read_text()}")
@@ -108,8 +108,8 @@ class Campaign:
     def _kill_server(self) -> bool:
         """Kill all of the server or one of its processes, around the time it booked something."""
         running = self.server.running
-        (before,) = self._read("SELECT value FROM sequences")
-        self._wait(lambda: self._read("SELECT value FROM sequences")[0] != before, running)
+        before = self.ledger.last_number()
+        self._wait(lambda: self.ledger.last_number() != before, running)
         if running.has_ended():
             self.faults.append(f"a server ended: {running.log.read_text()}")
         victims = [None, *(member.pid for member in running.members())]
@@ -131,10 +131,6 @@ class Campaign:
         wait_until(lambda: is_reached() or running.has_ended(), f"progress; {running.log}")
         time.sleep(self.rng.choice((0, self.rng.uniform(0, 0.02), self.rng.uniform(0, 0.5))))
 
-    def _read(self, query: str, *values: object) -> tuple[Any, ...]:
-        row: tuple[Any, ...] = self.ledger.execute(query, values).fetchone()
-        return row
-
 
 def write_rows(file: Path, rng: random.Random, *, minute: int) -> list[dict[str, Any]]:
     """Write a file of AI usage without ids, in which rows repeat; return its events.
@@ -155,20 +151,18 @@ def write_rows(file: Path, rng: random.Random, *, minute: int) -> list[dict[str,
 
 
 def read_outcome(
-    ledger: sqlite3.Connection,
+    ledger: Onlooker,
     meterline: Run,
     acknowledged: frozenset[tuple[str, str]],
     faults: list[str],
 ) -> Outcome:
     """Read what every side says in the end."""
     sums = "sum(input_tokens), sum(output_tokens)"
-    messages = f"sum(iif(channel = 'sms', quantity, 0)) * {SMS_NANOS}"
-    raw = ledger.execute(f"SELECT count(*), {sums}, {messages} FROM usage_metrics").fetchone()
-    rated = ledger.execute(
-        f"SELECT sum(count), {sums}, sum(estimated_cost) FROM usage_rollups_daily"
-    ).fetchone()
+    messages = f"sum(CASE channel WHEN 'sms' THEN quantity ELSE 0 END) * {SMS_NANOS}"
+    raw = ledger.row(f"SELECT count(*), {sums}, {messages} FROM usage_metrics")
+    rated = ledger.row(f"SELECT sum(count), {sums}, sum(estimated_cost) FROM usage_rollups_daily")
     names = Figures.__dataclass_fields__
-    booked = Figures(**dict(zip(names, raw, strict=True)))
+    booked = Figures(**dict(zip(names, map(int, raw), strict=True)))
     tokens = booked.input_tokens * INPUT_NANOS + booked.output_tokens * OUTPUT_NANOS
     lines = [
         line
@@ -178,19 +172,19 @@ def read_outcome(
             .stdout.splitlines()
         )
     ]  # fmt: skip
-    posted = "SELECT tenant_id, event_id FROM usage_metrics WHERE event_id NOT LIKE 'csv:%'"
-    found = frozenset(ledger.execute(posted).fetchall())
+    posted = "SELECT tenant_id, event_id FROM usage_metrics WHERE substr(event_id, 1, 4) <> 'csv:'"
+    found = frozenset(ledger.rows(posted))
     return Outcome(
         lost=acknowledged - found,
         unknown=found - acknowledged,
         ledger=replace(booked, nanos=booked.nanos + tokens),
-        rollups=Figures(**dict(zip(names, rated, strict=True))),
+        rollups=Figures(**dict(zip(names, map(int, rated), strict=True))),
         exported=(
             sum(int(line["count"]) for line in lines),
             int(sum(Decimal(line["estimated_cost"]) for line in lines) * 10**9),
         ),
         verify_exit=meterline("verify").returncode,
-        pending=ledger.execute("SELECT count(*) FROM usage_batches").fetchone()[0],
+        pending=ledger.count("usage_batches"),
         faults=tuple(faults),
     )
 
@@ -200,7 +194,7 @@ def read_outcome(
 )
 @pytest.mark.usefixtures("engine")
 def test_killing_any_process_at_any_moment_loses_nothing_and_counts_nothing_twice(
-    kills: int, launcher: Launcher, ledger: sqlite3.Connection, meterline: Run, tmp_path: Path
+    kills: int, launcher: Launcher, ledger: Onlooker, meterline: Run, tmp_path: Path
 ) -> None:
     seed = os.environ.get("METERLINE_SEED") or f"{random.SystemRandom().getrandbits(32)}"
     print(f"METERLINE_SEED={seed}")  # noqa: T201 - shown when the test fails

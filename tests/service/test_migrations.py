@@ -16,15 +16,17 @@ from costing.job import Costing
 from costing.prices import load_price_book
 from costing.retention import Retention
 from costing.verify import verify
-from ledger.engine import create_ledger_engine
+from ledger.engine import create_ledger_engine, is_postgresql
 from ledger.errors import ConflictError, InvalidError
 from ledger.keys import Scope, create_key
 from ledger.models import metadata
 from ledger.rollups import read_rollups
-from ledger.session import operator_session, tenant_session
+from ledger.session import operator_session, owner_session, tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import list_tenants
 from tests.builders import NOW, ai, sms
+from tests.servers.postgresql import PostgreSql
+from tests.statements import change_schema
 
 ACME = TenantId("acme")
 
@@ -45,21 +47,41 @@ ROLLUPS = [
 ]
 
 
+pytestmark = pytest.mark.ledger(own=True)
+
+
 @pytest.fixture
-def sp3(tmp_path: Path) -> Iterator[sa.Engine]:
-    """A database as SP-3 left it."""
-    engine = create_ledger_engine(f"sqlite:///{tmp_path / 'sp3.db'}")
-    schema.upgrade(engine, "0001")
-    with operator_session(engine, write=True) as session:
-        insert = session.connection.exec_driver_sql
-        insert("INSERT INTO usage_metrics VALUES (?, ?, ?, ?, ?, ?)", RAW)
-        insert("INSERT INTO usage_rollups_daily VALUES (?, ?, ?, ?, ?, ?, ?)", ROLLUPS)
+def unmade(ledger_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """A database without any table."""
+    if ledger_kind == "sqlite":
+        url = f"sqlite:///{tmp_path / 'unmade.db'}"
+    else:
+        server: PostgreSql = request.getfixturevalue("postgresql")
+        url = server.make().url
+    engine = create_ledger_engine(url)
     yield engine
     engine.dispose()
 
 
+@pytest.fixture
+def sp3(unmade: sa.Engine) -> sa.Engine:
+    """A database as SP-3 left it."""
+    schema.upgrade(unmade, "0001")
+    with owner_session(unmade, write=True) as session:
+        mark = "?"
+        if is_postgresql(unmade):
+            mark = "%s"
+            session.connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
+        for table, rows in (("usage_metrics", RAW), ("usage_rollups_daily", ROLLUPS)):
+            marks = ", ".join([mark] * len(rows[0]))
+            session.connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)
+    return unmade
+
+
 def query(engine: sa.Engine, statement: str) -> list[Any]:
-    with operator_session(engine) as session:
+    """Return what is there, in any revision: walls are up in the newest one alone."""
+    is_newest = schema.head_revision() == schema.current_revision(engine)
+    with operator_session(engine) if is_newest else owner_session(engine) as session:
         return [tuple(row) for row in session.connection.execute(sa.text(statement))]
 
 
@@ -78,14 +100,14 @@ def test_an_upgraded_schema_is_what_the_models_say(sp3: sa.Engine) -> None:
 
 
 def test_drift_is_found(engine: sa.Engine) -> None:
-    with operator_session(engine, write=True) as session:
-        session.connection.execute(sa.text("ALTER TABLE tenants ADD COLUMN shoe_size INTEGER"))
-        session.connection.execute(sa.text("DROP INDEX ix_usage_metrics_tenant_id_date"))
+    change_schema(engine, "ALTER TABLE tenants ADD COLUMN shoe_size INTEGER")
+    change_schema(engine, "DROP INDEX ix_usage_metrics_tenant_id_date")
     assert 2 == len(schema.find_drift(engine))
 
 
 def test_the_index_that_the_brief_asks_for_is_there(engine: sa.Engine) -> None:
-    indexes = sa.inspect(engine).get_indexes("usage_rollups_daily")
+    with owner_session(engine) as session:
+        indexes = sa.inspect(session.connection).get_indexes("usage_rollups_daily")
     assert ["tenant_id", "date", "source", "feature"] in [i["column_names"] for i in indexes]
 
 
@@ -192,7 +214,8 @@ def test_sending_a_row_of_sp3_again_is_a_duplicate(sp3: sa.Engine, rules: Any) -
 
 def test_a_downgrade_gives_sp3_its_shape_and_totals_back(sp3: sa.Engine) -> None:
     statement = (
-        "SELECT tenant_id, channel, sum(count), sum(quantity), round(sum(estimated_cost), 9)"
+        "SELECT tenant_id, channel, CAST(sum(count) AS BIGINT), CAST(sum(quantity) AS BIGINT),"
+        " CAST(round(sum(estimated_cost), 9) AS DOUBLE PRECISION)"
         " FROM usage_rollups_daily GROUP BY tenant_id, channel ORDER BY tenant_id, channel"
     )
     schema.upgrade(sp3)
@@ -264,7 +287,7 @@ def test_tenants_that_were_there_before_accounts_are_open(engine: sa.Engine) -> 
 def test_going_back_before_accounts_leaves_no_table_of_them(engine: sa.Engine) -> None:
     schema.downgrade(engine, "0002")
     accounts = {"users", "sign_ins", "sign_in_links", "sign_in_failures"}
-    assert set() == accounts & set(sa.inspect(engine).get_table_names())
+    assert set() == accounts & table_names(engine)
 
 
 def take_all(engine: sa.Engine) -> int:
@@ -328,13 +351,12 @@ def test_an_opening_balance_is_mended_after_its_raw_rows_were_taken(sp3: sa.Engi
 
 def test_an_empty_database_can_be_taken_down_to_nothing(engine: sa.Engine) -> None:
     schema.downgrade(engine, "base")
-    assert ["meterline_version"] == sa.inspect(engine).get_table_names()
+    assert {"meterline_version"} == table_names(engine)
 
 
 def test_an_upgrade_that_fails_leaves_sp3_as_it_was(sp3: sa.Engine) -> None:
-    with operator_session(sp3, write=True) as session:
-        # The name of a table that the upgrade makes late is taken.
-        session.connection.execute(sa.text("CREATE TABLE usage_journal (x INTEGER)"))
+    # The name of a table that the upgrade makes late is taken.
+    change_schema(sp3, "CREATE TABLE usage_journal (x INTEGER)")
     with pytest.raises(Exception, match="usage_journal"):
         schema.upgrade(sp3)
     found = query(sp3, "SELECT count(*), sum(quantity) FROM usage_metrics")
@@ -345,7 +367,8 @@ def test_the_ids_of_opening_rows_are_those_that_the_ledger_would_give(sp3: sa.En
     schema.upgrade(sp3)
     with tenant_session(sp3, ACME) as session:
         keys = list(read_rollups(session))
-    ids = {UUID(text) for (text,) in query(sp3, "SELECT rollup_id FROM usage_rollups_daily")}
+    found = query(sp3, "SELECT CAST(rollup_id AS VARCHAR(36)) FROM usage_rollups_daily")
+    ids = {UUID(text) for (text,) in found}
     assert {key.rollup_id for key in keys} <= ids
 
 
@@ -355,12 +378,14 @@ def _totals(engine: sa.Engine) -> str:
             "SELECT tenant_id, channel, sum(count), sum(quantity), sum(estimated_cost)"
             " FROM usage_rollups_daily GROUP BY tenant_id, channel ORDER BY tenant_id, channel"
         )
-        return json.dumps([tuple(row) for row in session.connection.execute(sa.text(statement))])
+        rows = session.connection.execute(sa.text(statement))
+        return json.dumps([tuple(map(str, row)) for row in rows])
 
 
 def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     """Return all rows of the tables that revision 0002 has, without what later ones add to them."""
     later = {"users", "sign_ins", "sign_in_links", "sign_in_failures", "usage_tombstones"}
+    later |= {"sequences"} if is_postgresql(engine) else set()
     added = {
         "tenants": {"closed_at"},
         "usage_checkpoints": {"derived_count", "provisional_count", "taken_count"},
@@ -370,8 +395,14 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
         if table.name not in later:
             there = [c.name for c in table.c if c.name not in added.get(table.name, set())]
             columns = ", ".join(f'"{name}"' for name in there)
-            content[table.name] = query(engine, f"SELECT {columns} FROM {table.name} ORDER BY 1, 2")
+            rows = query(engine, f"SELECT {columns} FROM {table.name} ORDER BY 1, 2")
+            content[table.name] = [tuple(map(str, row)) for row in rows]
     return content
+
+
+def table_names(engine: sa.Engine) -> set[str]:
+    with owner_session(engine) as session:
+        return set(sa.inspect(session.connection).get_table_names())
 
 
 HOST_TABLES = """
@@ -385,6 +416,72 @@ INSERT INTO alembic_version VALUES ('the-hosts-own');
 INSERT INTO usage_metrics VALUES (5, 'acme', 'sms', 'outbound', 2, '2026-01-05T10:00:00Z');
 INSERT INTO usage_rollups_daily VALUES ('acme', '2026-01-04', 'mms', 'inbound', 1, 1, 0.02);
 """
+
+
+SERVER_TABLES = """
+CREATE TABLE usage_metrics (id bigserial PRIMARY KEY, tenant_id text, channel text, direction text,
+    quantity numeric, time timestamp with time zone);
+CREATE INDEX pk_usage_metrics_tenant ON usage_metrics (time);
+CREATE TABLE usage_rollups_daily (tenant_id text, date date, channel text, direction text,
+    count bigint, quantity numeric, estimated_cost double precision);
+CREATE TABLE alembic_version (version_num text);
+INSERT INTO alembic_version VALUES ('the-hosts-own');
+INSERT INTO usage_metrics VALUES (5, 'acme', 'sms', 'outbound', 2, '2026-01-05T10:00:00Z');
+INSERT INTO usage_rollups_daily VALUES ('acme', '2026-01-04', 'mms', 'inbound', 1, 1, 0.02);
+"""
+
+
+@pytest.fixture
+def host_server(unmade: sa.Engine) -> sa.Engine:
+    """Likewise on PostgreSQL, with types that SP-3 did not need."""
+    change_schema(unmade, SERVER_TABLES)
+    return unmade
+
+
+@pytest.mark.ledger("postgresql")
+def test_a_server_database_that_the_host_made_is_taken_over(host_server: sa.Engine) -> None:
+    schema.upgrade(host_server)
+    cost(host_server)
+    expected = ["2026-01-04,mms,inbound,,,1,0.02", "2026-01-05,sms,outbound,,,1,0.0178"]
+    found = (exported(host_server, "acme"), schema.find_drift(host_server))
+    assert (expected, []) == found
+
+
+@pytest.mark.ledger("postgresql")
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("UPDATE usage_metrics SET tenant_id = 'tenant one'", "tenant_id 'tenant one'"),
+        ("UPDATE usage_metrics SET time = 'infinity'", "time 'infinity'"),
+        ("UPDATE usage_metrics SET time = '10000-01-01'", "time '10000-01-01"),
+        ("UPDATE usage_metrics SET quantity = -5", "quantity '-5'"),
+        ("UPDATE usage_metrics SET quantity = 'NaN'", "quantity 'NaN'"),
+        ("UPDATE usage_rollups_daily SET date = '0044-03-15 BC'", "date '0044-03-15 BC'"),
+        ("UPDATE usage_rollups_daily SET count = 1000000000001", "count '1000000000001'"),
+        ("UPDATE usage_rollups_daily SET estimated_cost = 'NaN'", "estimated_cost 'NaN'"),
+    ],
+)
+def test_rows_of_a_server_that_no_ledger_could_hold_are_named(
+    host_server: sa.Engine, damage: str, named: str
+) -> None:
+    change_schema(host_server, damage)
+    with pytest.raises(InvalidError) as refused:
+        schema.upgrade(host_server)
+    found = (named in refused.value.message, schema.current_revision(host_server))
+    assert (True, None) == found
+
+
+@pytest.mark.ledger("postgresql")
+def test_sp3_goes_on_writing_after_a_downgrade(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    cost(sp3)
+    schema.downgrade(sp3, "0001")
+    change_schema(
+        sp3,
+        "INSERT INTO usage_metrics (tenant_id, channel, direction, quantity, time)"
+        " VALUES ('acme', 'sms', 'outbound', 1, now())",
+    )
+    assert [(8,)] == query(sp3, "SELECT max(id) FROM usage_metrics")
 
 
 @pytest.fixture
@@ -423,8 +520,7 @@ def test_a_database_that_the_host_made_is_taken_over(host: sa.Engine) -> None:
 def test_rows_that_no_ledger_could_hold_are_named_and_nothing_is_changed(
     host: sa.Engine, damage: str, named: str
 ) -> None:
-    with operator_session(host, write=True) as session:
-        session.connection.execute(sa.text(damage))
+    change_schema(host, damage)
     with pytest.raises(InvalidError) as refused:
         schema.upgrade(host)
     found = (named in refused.value.message, schema.current_revision(host))

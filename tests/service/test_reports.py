@@ -341,6 +341,7 @@ def test_reports_are_the_same_without_the_raw_usage(engine: sa.Engine, book: Boo
     assert before == all_of(engine)
 
 
+@pytest.mark.ledger("sqlite")
 def test_no_report_of_a_tenant_scans_the_rollups(engine: sa.Engine) -> None:
     with statements(engine, naming=ROLLUPS) as sent:
         all_of(engine)

@@ -356,6 +356,7 @@ def test_an_event_sent_again_while_its_row_is_taken_is_a_duplicate(
     assert ["duplicate"] == answers
 
 
+@pytest.mark.ledger("sqlite")
 @pytest.mark.usefixtures("history")
 def test_finding_what_is_old_reads_by_date_and_taking_it_by_key(
     engine: sa.Engine, take: Take

@@ -7,7 +7,6 @@ After each kill the ledger ties; in the end every event that was acknowledged co
 import csv
 import os
 import random
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from costing.verify import verify
 from tests.builders import NOW
 from tests.clients import TENANTS, Client, Figures, random_event
 from tests.conftest import Run
+from tests.onlooker import Onlooker
 from tests.processes import Launcher, Sender, Server, wait_until
 
 ROUND_EVENTS = 3000
@@ -55,7 +55,7 @@ class Campaign:
     """Feeds old usage, starts retention and kills it, as often as asked."""
 
     launcher: Launcher
-    ledger: sqlite3.Connection
+    ledger: Onlooker
     engine: sa.Engine
     intake: Intake
     costing: Costing
@@ -92,7 +92,7 @@ class Campaign:
         return running.kill()
 
     def _count_tombstones(self) -> int:
-        (count,) = self.ledger.execute("SELECT count(*) FROM usage_tombstones").fetchone()
+        count = self.ledger.count("usage_tombstones")
         return int(count)
 
 
@@ -102,7 +102,7 @@ def read_outcome(
     """Read what every side says in the end, and send everything again."""
     ledger = campaign.ledger
     sums = "sum(count), sum(input_tokens), sum(output_tokens), sum(estimated_cost)"
-    rated = ledger.execute(f"SELECT {sums} FROM usage_rollups_daily").fetchone()
+    rated = ledger.row(f"SELECT {sums} FROM usage_rollups_daily")
     lines = [
         line
         for tenant in TENANTS
@@ -111,7 +111,7 @@ def read_outcome(
             .stdout.splitlines()
         )
     ]  # fmt: skip
-    found = frozenset(ledger.execute(f"{IDS}tombstones UNION ALL {IDS}metrics").fetchall())
+    found = frozenset(ledger.rows(f"{IDS}tombstones UNION ALL {IDS}metrics"))
     sent = frozenset((event["tenant"], event["id"]) for event in events)
     again = campaign.intake.book(events, only_tenant=None, now=NOW)
     return Outcome(
@@ -123,7 +123,7 @@ def read_outcome(
         answers=frozenset(str(result.status) for result in again),
         lost=sent - found,
         unknown=found - sent,
-        raw_rows=ledger.execute("SELECT count(*) FROM usage_metrics").fetchone()[0],
+        raw_rows=ledger.count("usage_metrics"),
         verify_exit=meterline("verify").returncode,
         faults=tuple(faults),
     )
@@ -135,7 +135,7 @@ def read_outcome(
 def test_killing_retention_at_any_moment_loses_nothing_and_counts_nothing_twice(  # noqa: PLR0917 - fixtures
     kills: int,
     launcher: Launcher,
-    ledger: sqlite3.Connection,
+    ledger: Onlooker,
     engine: sa.Engine,
     intake: Intake,
     costing: Costing,

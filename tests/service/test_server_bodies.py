@@ -3,14 +3,17 @@
 import http.client
 import json
 import socket
-import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
 from tests.builders import sms
 from tests.conftest import Run
+from tests.onlooker import Onlooker
 from tests.processes import Launcher, Server
+
+# What a command or a server says does not depend on the database that is behind it.
+pytestmark = pytest.mark.ledger("sqlite")
 
 LIMIT = 20_000
 EVENTS = [json.dumps(sms(str(n))).encode() + b"\n" for n in range(300)]
@@ -29,8 +32,8 @@ def headers(meterline: Run) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}", "Content-Type": "application/x-ndjson"}
 
 
-def count(ledger: sqlite3.Connection) -> int:
-    return int(ledger.execute("SELECT count(*) FROM usage_metrics").fetchone()[0])
+def count(ledger: Onlooker) -> int:
+    return ledger.count("usage_metrics")
 
 
 def post(server: Server, body: bytes | Iterator[bytes], headers: dict[str, str]) -> int:
@@ -53,27 +56,27 @@ def test_the_server_takes_no_scheme_from_a_header(server: Server) -> None:
 
 
 def test_a_chunked_body_within_the_limit_is_booked_whole(
-    server: Server, headers: dict[str, str], ledger: sqlite3.Connection
+    server: Server, headers: dict[str, str], ledger: Onlooker
 ) -> None:
     status = post(server, iter(EVENTS[:100]), {**headers, "Transfer-Encoding": "chunked"})
     assert (200, 100) == (status, count(ledger))
 
 
 def test_a_chunked_body_over_the_limit_is_413_and_nothing_of_it_is_booked(
-    server: Server, headers: dict[str, str], ledger: sqlite3.Connection
+    server: Server, headers: dict[str, str], ledger: Onlooker
 ) -> None:
     status = post(server, iter(EVENTS), {**headers, "Transfer-Encoding": "chunked"})
     assert (413, 0) == (status, count(ledger))
 
 
 def test_an_announced_body_over_the_limit_is_413(
-    server: Server, headers: dict[str, str], ledger: sqlite3.Connection
+    server: Server, headers: dict[str, str], ledger: Onlooker
 ) -> None:
     assert (413, 0) == (post(server, b"".join(EVENTS), headers), count(ledger))
 
 
 def test_a_body_that_breaks_off_is_refused_and_nothing_of_it_is_booked(
-    server: Server, headers: dict[str, str], ledger: sqlite3.Connection
+    server: Server, headers: dict[str, str], ledger: Onlooker
 ) -> None:
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     start = f"POST /api/v1/events HTTP/1.1\r\nHost: x\r\n{head}Content-Length: 9000\r\n\r\n"

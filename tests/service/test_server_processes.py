@@ -1,6 +1,5 @@
 """The processes of `meterline serve`: what one leaves behind when it is killed."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -8,19 +7,20 @@ import pytest
 
 from tests.builders import sms
 from tests.conftest import Run
+from tests.onlooker import Onlooker
 from tests.processes import Launcher, Sender, Server, wait_until
 
 
 @pytest.mark.usefixtures("engine")
 def test_the_costing_worker_of_a_killed_server_ends_by_itself(
-    launcher: Launcher, ledger: sqlite3.Connection, meterline: Run
+    launcher: Launcher, ledger: Onlooker, meterline: Run
 ) -> None:
     secret = meterline("key", "create", "--scope", "ingest").stdout.strip()
     server = Server(launcher)
     with closing(Sender(secret, lambda: server.port)) as sender:
         sender.send([sms()])
     rows = "SELECT count(*) FROM usage_rollups_daily"
-    wait_until(lambda: ledger.execute(rows).fetchone() == (1,), "the worker has begun to cost")
+    wait_until(lambda: ledger.row(rows) == (1,), "the worker has begun to cost")
     server.running.kill_member(server.running.pid)
     wait_until(lambda: server.running.members() == [], "all that the server started has ended")
 

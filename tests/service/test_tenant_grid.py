@@ -371,6 +371,7 @@ def test_the_grid_is_one_statement_over_the_rollups_however_many_tenants(
     assert 1 == len(sent)
 
 
+@pytest.mark.ledger("sqlite")
 def test_the_grid_looks_up_each_tenants_dates_in_an_index(engine: sa.Engine) -> None:
     with statements(engine, naming=ROLLUPS) as sent:
         page(engine)

@@ -19,6 +19,9 @@ from ledger.session import operator_session
 from tests.conftest import Run
 from tests.processes import wait_until
 
+# What a command or a server says does not depend on the database that is behind it.
+pytestmark = pytest.mark.ledger("sqlite")
+
 PASSWORD = "correct horse"
 ROOT = ("user", "add", "boss", "--role", "root_admin")
 COMMAND = Path(sys.executable).parent / "meterline"
