@@ -27,7 +27,9 @@ def current_scope() -> Scope:
 def working_for(tenant: str | None = None, feature: str | None = None) -> Iterator[Scope]:
     """Book what is used inside on this tenant and feature; what is not given stays as it was."""
     outer = _scope.get()
-    inner = Scope(outer.tenant if tenant is None else tenant, outer.feature if feature is None else feature)
+    inner = Scope(
+        outer.tenant if tenant is None else tenant, outer.feature if feature is None else feature
+    )
     token = _scope.set(inner)
     try:
         yield inner
