@@ -6,6 +6,7 @@ more than their decoration. What the host says itself is passed on as it is, and
 """
 
 import re
+from functools import lru_cache
 
 MAX_LABEL = 128
 """Most characters of a model or another value of metadata, as the collector has it."""
@@ -26,16 +27,24 @@ def is_feature(value: str) -> bool:
     return is_slug(value) and value[0].isalpha()
 
 
+@lru_cache(maxsize=256)  # the same few come again and again
+def _checked_slug(value: str) -> str | None:
+    return value if is_slug(value) else None
+
+
 def as_slug(value: object) -> str | None:
     """Return the value if it is a slug, else None."""
-    return value if isinstance(value, str) and is_slug(value) else None
+    return _checked_slug(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=256)
+def _checked_label(value: str) -> str | None:
+    return value.strip() or None if len(value) <= MAX_LABEL and value.isprintable() else None
 
 
 def as_label(value: object) -> str | None:
     """Return the value if it can be a model or a template, else None."""
-    if isinstance(value, str) and 0 < len(value) <= MAX_LABEL and value.isprintable():
-        return value.strip() or None
-    return None
+    return _checked_label(value) if isinstance(value, str) else None
 
 
 def as_id(value: object) -> str | None:

@@ -33,6 +33,12 @@ class OpenStream(Protocol):
 # Reads and writes of one key, and copies of all values, are atomic, so no lock is needed: one could
 # not be taken by a finaliser, nor be left in a sane state by a fork.
 _open: dict[int, "ref[OpenStream]"] = {}
+_generation = 0
+
+
+def generation() -> int:
+    """Return how often this process was forked off: what began in another is not its own."""
+    return _generation
 
 
 def register(stream: OpenStream) -> None:
@@ -64,6 +70,8 @@ def settle_open_streams(sink: Sink) -> int:
 
 
 def _disown_all() -> None:
+    global _generation  # noqa: PLW0603 (a fork changes the state of the process)
+    _generation += 1
     for reference in list(_open.values()):
         stream = reference()
         if stream is not None:

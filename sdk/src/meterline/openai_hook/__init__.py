@@ -17,9 +17,10 @@ from meterline.faults import report_fault, warn
 from meterline.openai_hook.bodies import BodyTap
 from meterline.openai_hook.calls import Call
 from meterline.openai_hook.decoding import make_decoder
-from meterline.openai_hook.endpoints import Endpoint, find_endpoint
+from meterline.openai_hook.endpoints import CHAT, COMPLETIONS, find_endpoint
 from meterline.openai_hook.events import EventTap
 from meterline.openai_hook.outgoing import ASKED_FOR_USAGE, ask_for_usage
+from meterline.openai_hook.scan import use_fast_parser
 from meterline.openai_hook.tees import make_tee_class
 from meterline.usage import Sink
 
@@ -28,7 +29,8 @@ __all__ = ["knows_usage_option", "meter_openai"]
 _Client = TypeVar("_Client")
 
 _MARK = "_meterline_sink"
-_STREAMING = (Endpoint.CHAT, Endpoint.COMPLETIONS)
+_FIRST_SUCCESS, _LAST_SUCCESS = 200, 299
+_STREAMING = (CHAT, COMPLETIONS)
 _KNOWN_HOSTS = (".openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
 
 
@@ -55,6 +57,7 @@ def meter_openai(client: _Client, sink: Sink, *, inject_stream_usage: bool) -> _
         if metered_by != sink:
             warn("this OpenAI client is metered already, by another meter; it stays with that one")
         return client
+    use_fast_parser()
     hooks = _make_hooks(library, sink)
     setattr(http, _MARK, sink)
     if inject_stream_usage:
@@ -122,7 +125,7 @@ def _make_hooks(library: _Library, sink: Sink) -> _Hooks:
 
 
 def _tap(response: Any, library: str, tee: type[Any], sink: Sink) -> None:
-    if not response.is_success:
+    if not _FIRST_SUCCESS <= response.status_code <= _LAST_SUCCESS:
         return
     request = response.request
     endpoint = find_endpoint(request.method, request.url.raw_path)
@@ -130,11 +133,11 @@ def _tap(response: Any, library: str, tee: type[Any], sink: Sink) -> None:
         return
     headers = response.headers
     call = Call(endpoint, sink, current_scope(), request, headers)
-    decoder = make_decoder(headers.get("content-encoding"), library)
     tap: BodyTap | EventTap
     if headers.get("content-type", "").startswith("text/event-stream"):
+        decoder = make_decoder(headers.get("content-encoding"), library)
         hide_usage = ASKED_FOR_USAGE in request.extensions and decoder is None
         tap = EventTap(call, decoder, hide_usage=hide_usage)
     else:
-        tap = BodyTap(call, decoder)
+        tap = BodyTap(call, library)
     response.stream = tee(response.stream, tap)

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from meterline.openai_hook.background import await_answer, find_awaited
-from meterline.openai_hook.calls import ALL_OUTPUT, Call, make_usage
+from meterline.openai_hook.calls import Call, make_usage
 from meterline.openai_hook.counts import Counts, read_counts, read_seconds
-from meterline.openai_hook.endpoints import Endpoint
+from meterline.openai_hook.endpoints import RESPONSES, TRANSCRIPTIONS
 from meterline.openai_hook.estimates import estimate_counts, measure_texts
 from meterline.openai_hook.outgoing import read_request
 
@@ -22,18 +22,20 @@ _ENDED = {"completed", "failed", "expired", "cancelled"}
 
 def book_answer(call: Call, answer: Answer) -> None:
     """Hand over what an answer tells: at once, or nothing where it is told later."""
-    counts = read_counts(answer.get("usage"), all_output=ALL_OUTPUT.get(call.endpoint))
-    if call.endpoint is Endpoint.BATCH:
-        _book_batch(call, answer, counts)
-    elif call.endpoint is Endpoint.STORED_RESPONSE:
-        _book_stored(call, answer, counts)
+    endpoint = call.endpoint
+    counts = read_counts(answer.get("usage"), all_output=endpoint.all_output)
+    if endpoint.is_stored:
+        if endpoint.is_batch:
+            _book_batch(call, answer, counts)
+        else:
+            _book_stored(call, answer, counts)
     elif counts is not None:
         if answer.get("background") is True:
             await_answer(answer.get("id"), call.scope, call.sink)
             _book_awaited(call, answer, counts)
         else:
             _book(call, answer, counts)
-    elif call.endpoint is Endpoint.RESPONSES and answer.get("status") in _UNFINISHED:
+    elif endpoint is RESPONSES and answer.get("status") in _UNFINISHED:
         await_answer(answer.get("id"), call.scope, call.sink)
     elif not has_failed(answer):
         _book_without_usage(call, answer)
@@ -52,14 +54,15 @@ def book_estimate(call: Call, answer: Answer, written_tokens: int) -> None:
 
 def _book(call: Call, answer: Answer, counts: Counts) -> None:
     call.sink(make_usage(call, answer, counts))
-    for part, model, inside in _inner_usages(answer):
-        call.sink(make_usage(call, {**answer, "model": model}, inside, part=part))
+    if "tool_usage" in answer or "svg_usage" in answer:
+        for part, model, inside in _inner_usages(answer):
+            call.sink(make_usage(call, {**answer, "model": model}, inside, part=part))
 
 
 def _book_without_usage(call: Call, answer: Answer) -> None:
     # Speech to text that is billed by duration says how long the audio was.
     seconds = read_seconds(answer.get("duration"))
-    if call.endpoint is Endpoint.TRANSCRIPTIONS and seconds is not None:
+    if call.endpoint is TRANSCRIPTIONS and seconds is not None:
         call.sink(make_usage(call, answer, seconds))
         return
     written = [answer.get(key) for key in ("choices", "output", "text")]

@@ -18,16 +18,6 @@ _EARLIEST = 1_420_070_400.0
 _MAX_AHEAD = 300.0
 """Seconds that the provider's clock may be ahead of ours."""
 
-_NO_MODEL_IN_ANSWER = {
-    Endpoint.TRANSCRIPTIONS,
-    Endpoint.SPEECH,
-    Endpoint.IMAGES,
-    Endpoint.COMPACTION,
-}
-
-ALL_OUTPUT = {Endpoint.IMAGES: "image_tokens", Endpoint.SPEECH: "audio_tokens"}
-"""What the whole output of an endpoint is, where its answer does not split it."""
-
 
 class Call(NamedTuple):
     """What is known of a call when its answer begins. It must not refer to the response.
@@ -60,37 +50,33 @@ def make_usage(
         part: sets a second usage of the same answer apart, such as `/image_gen`.
         missing: it told none, the counts are an estimate.
     """
-    metadata: dict[str, Scalar] = {}
     model = as_label(answer.get("model"))
-    if model is None and (call.endpoint in _NO_MODEL_IN_ANSWER or missing):
+    if model is None and (missing or not call.endpoint.names_model):
         model = as_label(read_request(call.request).get("model"))
-    if model is not None:
-        metadata["model"] = model
-    metadata.update(counts)
-    tier = as_slug(answer.get("service_tier"))
-    if tier is not None:
+    metadata: dict[str, Scalar] = {**counts} if model is None else {"model": model, **counts}
+    tier = answer.get("service_tier")
+    if tier is not None and (tier := as_slug(tier)) is not None:
         metadata["service_tier"] = tier
-    if call.endpoint is Endpoint.BATCH:
+    if call.endpoint.is_batch:
         metadata["batch"] = True
     if missing:
         metadata["usage_missing"] = metadata["provisional"] = True
+    identity = as_id(answer.get("id")) or _request_id(call)
+    tenant, feature = call.scope
     return Usage(
-        f"{_id(call, answer)}{part}",
+        identity + part,
         _time(answer),
         "ai",
         "outbound",
         "openai",
-        call.scope.tenant,
-        call.scope.feature,
+        tenant,
+        feature,
         None,
         metadata,
     )
 
 
-def _id(call: Call, answer: Mapping[str, Any]) -> str:
-    own = as_id(answer.get("id"))
-    if own is not None:
-        return own
+def _request_id(call: Call) -> str:
     request_id = as_id(call.headers.get("x-request-id"))
     return f"openai/{request_id or uuid4()}"
 

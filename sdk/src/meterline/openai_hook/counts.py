@@ -37,29 +37,35 @@ def read_counts(usage: object, *, all_output: str | None = None) -> Counts | Non
     """
     if not isinstance(usage, dict):
         return None
-    if usage.get("type") == "duration":
-        return read_seconds(usage.get("seconds"))
-    sent = _first(usage, "input_tokens", "prompt_tokens")
-    received = _first(usage, "output_tokens", "completion_tokens")
-    total = _count(usage.get("total_tokens"))
-    if sent is None and received is None:
-        return None if total is None else {"total_tokens": total}
-    if sent is None:
-        sent = max(0, (total or 0) - (received or 0))
-    if received is None:
-        received = max(0, (total or 0) - sent)
+    get = usage.get
+    if get("type") == "duration":
+        return read_seconds(get("seconds"))
+    sent = _count(get("input_tokens", get("prompt_tokens")))
+    received = _count(get("output_tokens", get("completion_tokens")))
+    if sent is None or received is None:
+        total = _count(get("total_tokens"))
+        if sent is None and received is None:
+            return None if total is None else {"total_tokens": total}
+        sent = max(0, (total or 0) - (received or 0)) if sent is None else sent
+        received = max(0, (total or 0) - sent) if received is None else received
     counts: Counts = {"input_tokens": sent, "output_tokens": received}
-    inside = _details(usage, "input_tokens_details", "prompt_tokens_details", "input_token_details")
-    _add_details(counts, inside, _INPUT_DETAILS, sent)
-    inside = _details(
-        usage, "output_tokens_details", "completion_tokens_details", "output_token_details"
+    inside = (
+        get("input_tokens_details") or get("prompt_tokens_details") or get("input_token_details")
     )
-    if all_output is not None and not inside:
-        inside = {all_output: received}
-    _add_details(counts, inside, _OUTPUT_DETAILS, received)
-    reasoning = _count(inside.get("reasoning_tokens"))
-    if reasoning:
-        counts["reasoning_tokens"] = min(reasoning, received)
+    if isinstance(inside, dict):
+        _add_details(counts, inside, _INPUT_DETAILS, sent)
+    inside = (
+        get("output_tokens_details")
+        or get("completion_tokens_details")
+        or get("output_token_details")
+    )
+    if isinstance(inside, dict):
+        _add_details(counts, inside, _OUTPUT_DETAILS, received)
+        reasoning = _count(inside.get("reasoning_tokens"))
+        if reasoning:
+            counts["reasoning_tokens"] = min(reasoning, received)
+    elif all_output is not None:
+        _add_details(counts, {all_output: received}, _OUTPUT_DETAILS, received)
     return counts
 
 
@@ -78,30 +84,12 @@ def _add_details(
     counts: Counts, inside: Mapping[str, Any], names: tuple[tuple[str, str], ...], total: int
 ) -> None:
     """Add the details that are inside of a total, never more than it together."""
-    if not inside:
-        return
     left = total
     for theirs, ours in names:
-        value = min(_count(inside.get(theirs)) or 0, left)
-        if value:
-            counts[ours] = value
+        value = inside.get(theirs)
+        if value and left and _count(value):  # nearly always nothing
+            counts[ours] = value = min(value, left)
             left -= value
-
-
-def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, dict):
-            return value
-    return {}
-
-
-def _first(usage: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = _count(usage.get(name))
-        if value is not None:
-            return value
-    return None
 
 
 def _count(value: object) -> int | None:

@@ -8,10 +8,10 @@ shown are not in it. An estimate is marked `usage_missing` and `provisional`.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from meterline.openai_hook.counts import Counts
-from meterline.openai_hook.endpoints import Endpoint
 
 BYTES_PER_TOKEN = 4
 
@@ -19,18 +19,18 @@ _SPOKEN = ("messages", "prompt", "input", "instructions", "tools", "functions")
 """Members of a request whose texts are read by the model."""
 
 _TEXT = rb'"(?:%s)"\s*:\s*"((?:[^"\\]++|\\.)*+)"'
-_DELTA = re.compile(_TEXT % b"delta")
-_WRITTEN = {
-    Endpoint.CHAT: re.compile(_TEXT % b"content|arguments|refusal|reasoning_content|reasoning"),
-    Endpoint.COMPLETIONS: re.compile(_TEXT % b"text"),
-}
+
+
+@lru_cache
+def _texts_under(keys: str) -> "re.Pattern[bytes]":
+    return re.compile(_TEXT % keys.encode())
 
 
 class Written:
     """Measures the texts that a stream brings, event by event."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._text = _WRITTEN.get(endpoint, _DELTA)
+    def __init__(self, keys: str) -> None:
+        self._text = _texts_under(keys)
         self._bytes = 0
         self._pieces = 0
 

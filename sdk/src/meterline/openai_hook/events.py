@@ -7,10 +7,9 @@ from typing import Any
 from meterline.faults import report_fault
 from meterline.openai_hook.answers import WANTED, book_answer, book_estimate, has_failed
 from meterline.openai_hook.background import await_answer
-from meterline.openai_hook.calls import ALL_OUTPUT, Call, make_usage
+from meterline.openai_hook.calls import Call, make_usage
 from meterline.openai_hook.counts import read_counts
 from meterline.openai_hook.decoding import Decoder
-from meterline.openai_hook.endpoints import Endpoint
 from meterline.openai_hook.estimates import Written, estimate_counts
 from meterline.openai_hook.outgoing import read_request
 from meterline.openai_hook.scan import read_object
@@ -45,7 +44,7 @@ class EventTap:
         self._hide_usage = hide_usage
         self._following = True
         self._answer: dict[str, Any] = {}
-        self._written = Written(call.endpoint)
+        self._written = Written(call.endpoint.written)
         self._begun = False
         self._failed = False
         self._images = 0
@@ -154,9 +153,9 @@ class EventTap:
         answer = self._answer
         if self._images:
             return
-        if read_counts(answer.get("usage"), all_output=ALL_OUTPUT.get(call.endpoint)) is not None:
+        if read_counts(answer.get("usage"), all_output=call.endpoint.all_output) is not None:
             book_answer(call, answer)
-        elif call.endpoint is Endpoint.STORED_RESPONSE:
+        elif call.endpoint.is_stored:
             return  # told again on another look
         elif answer.get("background") is True and answer.get("status") != "failed":
             counts = estimate_counts(read_request(call.request), self._written.tokens)

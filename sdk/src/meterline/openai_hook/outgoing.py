@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from meterline.openai_hook.scan import read_object
+from meterline.openai_hook.scan import parse_json, read_object
 
 ASKED_FOR_USAGE = "meterline.asked_for_usage"
 """Extension of a request that we made tell its usage, so that the answer to that is hidden."""
@@ -52,7 +52,7 @@ def add_usage_option(body: bytes) -> bytes | None:
     """Return the body with `include_usage`, or None where it streams nothing or has it."""
     if b'"stream"' not in body:
         return None
-    fields = json.loads(body)
+    fields = parse_json(body)
     if not isinstance(fields, dict) or fields.get("stream") is not True:
         return None
     if "stream_options" not in fields:

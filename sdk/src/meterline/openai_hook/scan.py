@@ -14,7 +14,9 @@ What is not found that way is searched for by a full parse, if its key is there 
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 WINDOW = 64 * 1024
@@ -24,12 +26,13 @@ _TRIES = 8
 """Most places of one key that are tried, from the last one on."""
 
 _decoder = json.JSONDecoder()
+_parsers: list[Callable[..., Any]] = []
 _MEMBER = re.compile(r'[\s,]*"((?:[^"\\]|\\.)*)"\s*:\s*')
 
 Fields = Mapping[str, Any]
 
 
-def read_object(body: bytes | bytearray, *, wanted: Sequence[str]) -> Fields:
+def read_object(body: bytes, *, wanted: Sequence[str]) -> Fields:
     """Return members of the object that the body is; all of them where the body is small.
 
     Args:
@@ -48,16 +51,40 @@ def read_object(body: bytes | bytearray, *, wanted: Sequence[str]) -> Fields:
     return found
 
 
-def _whole(body: bytes | bytearray) -> Fields:
-    value = _decoder.decode(body.decode())
+def parse_json(text: bytes) -> Any:
+    """Return what a JSON text says.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    if _parsers:
+        try:
+            return _parsers[0](text, cache_mode="keys")
+        except ValueError:  # it is stricter, such as with half of a surrogate pair
+            pass
+    return _decoder.decode(text.decode())
+
+
+def use_fast_parser() -> None:
+    """Parse with `jiter` from now on, where it is: openai brings it along.
+
+    It takes a third of the time. It keeps keys for the next text, and is told to keep no values.
+    """
+    if not _parsers:
+        with suppress(ImportError, AttributeError):
+            _parsers.append(import_module("jiter").from_json)
+
+
+def _whole(body: bytes) -> Fields:
+    value = parse_json(body)
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 (of the same kind as text that is no JSON)
     return value
 
 
-def _from_front(body: bytes | bytearray) -> dict[str, Any]:
+def _from_front(body: bytes) -> dict[str, Any]:
     """Return the members that end within the window, and the last one only if more follows it."""
-    text = bytes(body[:WINDOW]).decode(errors="ignore")  # may end within a character
+    text = body[:WINDOW].decode(errors="ignore")  # may end within a character
     found: dict[str, Any] = {}
     start = text.find("{") + 1
     if text[:start].strip() != "{":
@@ -73,7 +100,7 @@ def _from_front(body: bytes | bytearray) -> dict[str, Any]:
     return found
 
 
-def _from_back(body: bytes | bytearray, keys: Sequence[str]) -> dict[str, Any]:
+def _from_back(body: bytes, keys: Sequence[str]) -> dict[str, Any]:
     """Return all members from the first of the keys on that is found within the window."""
     found: dict[str, Any] = {}
     for key in keys:
@@ -84,7 +111,7 @@ def _from_back(body: bytes | bytearray, keys: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _tail_from(body: bytes | bytearray, quoted: bytes) -> dict[str, Any]:
+def _tail_from(body: bytes, quoted: bytes) -> dict[str, Any]:
     """Return the members from the last place on where this key is one of the outermost object."""
     at = len(body)
     for _ in range(_TRIES):
@@ -94,7 +121,7 @@ def _tail_from(body: bytes | bytearray, quoted: bytes) -> dict[str, Any]:
         if body[at - 1 : at] == b"\\":
             continue  # the end of a longer text
         try:
-            members = _decoder.decode("{" + bytes(body[at:]).decode())
+            members = _decoder.decode("{" + body[at:].decode())
         except ValueError:
             continue
         if isinstance(members, dict):
