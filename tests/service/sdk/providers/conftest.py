@@ -6,6 +6,7 @@ once; what a metered one tells goes to the sink of the test that is running.
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,9 @@ def answers(openai_api: StandIn) -> Iterator[OpenAIAnswers]:
 
 @pytest.fixture(scope="session")
 def run() -> Iterator[Run]:
-    """Run a coroutine, always in the same event loop, as clients are bound to it."""
+    """Run a coroutine in the context of its caller, and always in the same event loop."""
     with asyncio.Runner() as runner:
-        yield runner.run
+        yield lambda coroutine: runner.run(coroutine, context=copy_context())
 
 
 class _Current:
