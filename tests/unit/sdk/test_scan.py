@@ -28,7 +28,7 @@ LARGE = st.sampled_from([[0.25] * 20_000, '\\"usage\\":' * 9_000, ["é"] * 20_00
 @st.composite
 def bodies(draw: st.DrawFn) -> dict[str, Any]:
     """Draw an object that is larger than the window, with what is large at any place."""
-    members = list(draw(st.dictionaries(KEYS, VALUES, max_size=6)).items())
+    members: list[tuple[str, Any]] = list(draw(st.dictionaries(KEYS, VALUES, max_size=6)).items())
     members.insert(draw(st.integers(0, len(members))), ("large", draw(LARGE)))
     return dict(members)
 

@@ -45,8 +45,8 @@ def test_a_usage_says_who_it_is_for_when_it_was_and_what_it_was(
         "output_tokens": 10,
         "service_tier": "default",
     }
-    fields = ("ai", "outbound", "openai", "acme", "ai_sms", None, metadata)
-    assert [Usage(CHAT_ID, float(CREATED), *fields)] == sink
+    fields = (CHAT_ID, float(CREATED), "ai", "outbound", "openai", "acme", "ai_sms", None, metadata)
+    assert [fields] == [tuple(usage) for usage in sink]
 
 
 def test_a_stream_is_for_whom_it_was_begun_whoever_reads_it(
