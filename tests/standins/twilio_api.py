@@ -17,11 +17,11 @@ class TwilioAnswers:
         self._examples = shared / "data/twilio"
         self.changes: dict[str, Any] = {}
         self.status = 201
+        self.error: dict[str, Any] = {"code": 21211, "message": "no such number"}
 
     def __call__(self, asked: Asked) -> Answer:
         if self.status not in (200, 201):
-            error = {"code": 21211, "message": "no such number", "status": self.status}
-            return as_json(error, status=self.status)
+            return as_json(self.error, status=self.status)
         path = asked.path.partition("?")[0]
         if path.endswith("/Messages.json") and asked.method == "POST":
             return as_json({**self._example("messages__post__create"), **self.changes}, status=201)

@@ -52,7 +52,24 @@ def test_output_that_is_not_split_is_of_the_kind_that_the_endpoint_makes() -> No
     assert {**usage, "image_output_tokens": 7} == read_counts(usage, all_output="image_tokens")
 
 
-NUMBERS = st.none() | st.integers(-5, 2000) | st.booleans() | st.text(max_size=2)
+def test_details_beyond_their_total_are_cut_down_to_it() -> None:
+    usage = {
+        "input_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 8, "audio_tokens": 7, "image_tokens": 1},
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 6},
+    }
+    expected = {
+        "input_tokens": 10,
+        "cached_tokens": 8,
+        "audio_input_tokens": 2,
+        "output_tokens": 5,
+        "reasoning_tokens": 5,
+    }
+    assert expected == read_counts(usage)
+
+
+NUMBERS = st.integers(0, 20) | st.integers(-5, 2000) | st.sampled_from([None, True, "7", 1.5])
 DETAILS = st.none() | st.dictionaries(
     st.sampled_from(["cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens"])
     | st.just("reasoning_tokens"),

@@ -71,6 +71,12 @@ def test_the_middle_of_a_large_body_is_not_looked_at() -> None:
     assert {"id": "a", "model": "m", "usage": {"total_tokens": 5}} == found
 
 
+def test_a_number_that_the_window_cuts_is_not_taken_for_a_shorter_one() -> None:
+    padding = b'{"id":"' + b"a" * (WINDOW - 17) + b'","n":'
+    text = padding + b"12345678" + b',"data":[' + b"?" * WINDOW + b'],"usage":1}'
+    assert {"usage": 1} == {k: v for k, v in read_object(text, wanted=WANTED).items() if k != "id"}
+
+
 @pytest.mark.parametrize("text", [b"", b"[]", b"7", b"<html>", b'{"a":', b"[" + b"1," * WINDOW])
 def test_what_is_no_object_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -96,6 +96,21 @@ def test_failed_attempts_count_nothing_and_the_last_one_once(
     assert [CHAT_ID] == [usage.id for usage in sink]
 
 
+@pytest.mark.parametrize("status", [302, 400, 429, 500])
+def test_an_answer_that_is_no_success_counts_nothing_whatever_it_holds(
+    status: int,
+    get_client: GetClient,
+    sink: list[Usage],
+    answers: OpenAIAnswers,
+    openai_api: StandIn,
+) -> None:
+    say(openai_api, as_json(answers.example("chat_completions__default"), status=status))
+    client = get_client("OpenAI", sink.append).with_options(max_retries=0)
+    with pytest.raises(openai.APIStatusError):
+        client.chat.completions.create(**ASK)
+    assert [] == sink
+
+
 def test_an_answer_that_broke_in_the_middle_counts_nothing(
     get_client: GetClient, sink: list[Usage], openai_api: StandIn
 ) -> None:

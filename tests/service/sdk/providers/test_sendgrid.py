@@ -90,6 +90,14 @@ def test_the_sandbox_counts_nothing(client: SendGridAPIClient, sink: list[Usage]
     assert (200, []) == (client.send(message).status_code, sink)
 
 
+def test_a_mailing_that_was_only_checked_counts_nothing(
+    client: SendGridAPIClient, sink: list[Usage]
+) -> None:
+    body = {"subject": "checked", "personalizations": [{"to": [{"email": "a@example.org"}]}]}
+    client.client.mail.send.post(request_body=body)
+    assert [] == sink
+
+
 def test_a_refused_mailing_counts_nothing_and_raises_as_ever(
     client: SendGridAPIClient, sink: list[Usage]
 ) -> None:

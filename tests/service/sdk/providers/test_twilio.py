@@ -143,6 +143,15 @@ def test_a_refused_message_is_not_metered_and_raises_as_ever(
     assert [] == sink
 
 
+def test_an_answer_that_is_no_success_is_not_metered_whatever_it_holds(
+    twilio: Twilio, sink: list[Usage], answers: TwilioAnswers
+) -> None:
+    answers.status, answers.error = 503, {"sid": SID, "num_segments": "1", "message": "later"}
+    with pytest.raises(TwilioRestException, match="later"):
+        metered(twilio, sink).create(**SENT)
+    assert [] == sink
+
+
 def test_looking_at_a_message_is_not_metered(
     twilio_api: StandIn, run: Run, sink: list[Usage]
 ) -> None:
