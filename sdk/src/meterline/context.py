@@ -1,7 +1,7 @@
 """Who the current code works for: tenant and feature, carried by `contextvars`."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -27,9 +27,12 @@ def current_scope() -> Scope:
 def working_for(tenant: str | None = None, feature: str | None = None) -> Iterator[Scope]:
     """Book what is used inside on this tenant and feature; what is not given stays as it was."""
     outer = _scope.get()
-    inner = Scope(outer.tenant if tenant is None else tenant, outer.feature if feature is None else feature)
+    inner = Scope(
+        outer.tenant if tenant is None else tenant, outer.feature if feature is None else feature
+    )
     token = _scope.set(inner)
     try:
         yield inner
     finally:
-        _scope.reset(token)
+        with suppress(ValueError):  # a generator that is finalised elsewhere, in another context
+            _scope.reset(token)

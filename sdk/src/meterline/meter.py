@@ -1,0 +1,217 @@
+"""`Meter`: what a host application makes once and uses everywhere."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from importlib import import_module
+from typing import TypeVar
+
+from meterline.clock import now
+from meterline.context import Scope, current_scope, working_for
+from meterline.delivery import Delivery
+from meterline.notices import Notice
+from meterline.shelf import MemoryShelf, Shelf
+from meterline.spool import WhenFull
+from meterline.stats import Stats
+from meterline.transport import Transport
+from meterline.usage import Scalar, Usage
+
+ClientT = TypeVar("ClientT")
+
+DEFAULT_MAX_BYTES = 64 * 1024 * 1024
+MIN_MAX_BYTES = 256 * 1024
+_SEGMENTS = 16
+_MIN_SEGMENT, _MAX_SEGMENT = 64 * 1024, 1024 * 1024
+FEATURE_OF_TEMPLATE = {"booking_confirmation": "booking_email"}
+
+
+class Meter:
+    """Meters the calls of provider clients, and whatever else it is told, per tenant.
+
+    It is safe to use from any thread, in asyncio, and across forks. Make one for a process, at
+    import or before workers are forked.
+
+    Args:
+        url: where the collector is, such as `https://meter.example`.
+        api_key: a key of scope `ingest`: `meterline key create --scope ingest`.
+        spool: a folder on a local disk, shared by any number of processes of one host. What was
+            recorded survives a kill of the process there. None: everything is in memory.
+        max_bytes: how large the spool may become, all processes together.
+        when_full: `drop-oldest` or `drop-newest`: what is lost when the spool is full.
+        interval: seconds between a call and the request that ships it, at most.
+        timeout: seconds for each step of a request.
+        exit_timeout: seconds for a last flush when the interpreter ends.
+
+    Raises:
+        ValueError: an argument makes no sense. A spool folder that cannot be used does not raise:
+            it is logged, and usage waits in memory until it can.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings, each named
+        self,
+        url: str,
+        api_key: str,
+        *,
+        spool: str | os.PathLike[str] | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        when_full: str = WhenFull.DROP_OLDEST,
+        interval: float = 1.0,
+        timeout: float = 10.0,
+        exit_timeout: float = 2.0,
+    ) -> None:
+        if not api_key or not api_key.isascii() or not api_key.isprintable():
+            raise ValueError("api_key must be a key of the collector, as `key create` printed it")
+        if max_bytes < MIN_MAX_BYTES:
+            raise ValueError(f"max_bytes must be at least {MIN_MAX_BYTES}")
+        if not interval > 0 or not timeout > 0 or not exit_timeout >= 0:
+            raise ValueError("interval and timeout must be more than 0 seconds")
+        segment_bytes = min(_MAX_SEGMENT, max(_MIN_SEGMENT, max_bytes // _SEGMENTS))
+        self._delivery = Delivery(
+            _make_shelf(spool, segment_bytes),
+            Transport(url=url, api_key=api_key, timeout=timeout),
+            max_bytes=max_bytes,
+            when_full=WhenFull(when_full),
+            interval=interval,
+            exit_timeout=exit_timeout,
+        )
+
+    def context(
+        self, tenant: str | None = None, feature: str | None = None
+    ) -> AbstractContextManager[Scope]:
+        """Book what is used inside on this tenant and feature; what is not given stays as it was.
+
+        It is carried by `contextvars`: asyncio tasks have it on their own, threads have it when
+        they are started with a copied context, as `asyncio.to_thread` does.
+        """
+        return working_for(tenant, feature)
+
+    def record(  # noqa: PLR0913 - the fields of an event, each named
+        self,
+        *,
+        channel: str,
+        direction: str,
+        quantity: float | None = None,
+        source: str | None = None,
+        feature: str | None = None,
+        tenant: str | None = None,
+        metadata: Mapping[str, Scalar] | None = None,
+        event_id: str | None = None,
+        at: datetime | float | None = None,
+    ) -> str:
+        """Record any usage; return its id.
+
+        Args:
+            channel: `sms`, `mms`, `voice`, `email` or `ai`.
+            direction: `inbound` or `outbound`.
+            quantity: segments, messages, minutes, recipients or tokens.
+            source: who provided it, a slug.
+            feature: what it was used for, a slug; by default that of the context.
+            tenant: whose usage it is; by default that of the context.
+            metadata: counts and small scalars. Content, addresses and phone numbers are left out.
+            event_id: the provider's own id, where there is one: usage is booked once for each. By
+                default one is made.
+            at: when it happened, in seconds since 1970 or with an offset; by default now.
+        """
+        identity = os.urandom(16).hex() if event_id is None else event_id
+        scope = current_scope()
+        self._delivery.take(
+            Usage(
+                id=identity,
+                time=now() if at is None else at,  # type: ignore[arg-type] # see `encode_usage`
+                channel=channel,
+                direction=direction,
+                source=source,
+                tenant=scope.tenant if tenant is None else tenant,
+                feature=scope.feature if feature is None else feature,
+                quantity=quantity,  # type: ignore[arg-type] # see `encode_usage`
+                metadata={} if metadata is None else metadata,
+            )
+        )
+        return identity
+
+    def record_usage(
+        self, tenant_id: str, channel: str, direction: str, quantity: float = 1
+    ) -> str:
+        """Record usage as SP-3 did, without source and feature; return its id."""
+        return self.record(
+            tenant=tenant_id, channel=channel, direction=direction, quantity=quantity
+        )
+
+    def openai(self, client: ClientT, *, inject_stream_usage: bool = True) -> ClientT:
+        """Meter an OpenAI client, sync or async; return the same client.
+
+        Args:
+            client: an `OpenAI`, `AsyncOpenAI`, `AzureOpenAI`, or what was made from one.
+            inject_stream_usage: ask for the usage of streamed chats; the caller never sees the
+                chunk that brings it.
+        """
+        return self._wrap("openai", client, inject_stream_usage=inject_stream_usage)
+
+    def twilio(self, client: ClientT, *, callback_url: str | None = None) -> ClientT:
+        """Meter a Twilio client; return the same client.
+
+        Args:
+            client: a `twilio.rest.Client`.
+            callback_url: of the collector's webhook for calls, which tells their minutes; added to
+                a call that is created without one.
+        """
+        return self._wrap("twilio", client, callback_url=callback_url)
+
+    def sendgrid(
+        self, client: ClientT, *, feature_map: Mapping[str, str] = FEATURE_OF_TEMPLATE
+    ) -> ClientT:
+        """Meter a SendGrid client; return the same client.
+
+        Args:
+            client: a `SendGridAPIClient`.
+            feature_map: from a custom argument, category or template key to a feature.
+        """
+        return self._wrap("sendgrid", client, feature_map=feature_map)
+
+    def redeliver(self) -> int:
+        """Send dead letters again, once what they were refused for is mended; return how many.
+
+        Raises:
+            OSError: the file of dead letters cannot be read or written.
+        """
+        return self._delivery.redeliver()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all that was recorded in this process has its result; tell whether it has.
+
+        It comes back early, with False, where all that is left waits for a tenant to be known.
+        """
+        return self._delivery.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Flush, and stop for good; what is left in a spool folder is sent by another process."""
+        return self._delivery.close(timeout)
+
+    def stats(self) -> Stats:
+        """Return what became of the usage of this process."""
+        return self._delivery.stats()
+
+    def _wrap(self, provider: str, client: ClientT, **options: object) -> ClientT:
+        """Let the module of a provider wrap a client; a client that it cannot wrap goes unmetered.
+
+        The module is imported here and not above: `import meterline` needs no provider's package.
+        """
+        try:
+            module = import_module(f"meterline.{provider}_hook")
+            wrapped: ClientT = getattr(module, f"meter_{provider}")(
+                client, self._delivery.take, **options
+            )
+        except Exception as error:  # noqa: BLE001 - an application without metering goes on working
+            self._delivery.notices.note(Notice.UNHOOKED, f"{provider}: {type(error).__name__}")
+            self._delivery.notices.publish()
+            return client
+        return wrapped
+
+
+def _make_shelf(spool: str | os.PathLike[str] | None, segment_bytes: int) -> Shelf:
+    if spool is None:
+        return MemoryShelf(segment_bytes=segment_bytes)
+    from meterline.folder import FolderShelf  # noqa: PLC0415 - needs POSIX, memory does not
+
+    return FolderShelf(os.fspath(spool), segment_bytes=segment_bytes)
