@@ -62,6 +62,8 @@ class Delivery:
         self._counting = Lock()
         self._launching = Lock()
         self._is_launched = False
+        self._is_alone = False
+        """No thread could be started: there are too many, or the interpreter is about to end."""
         self._threads: tuple[Thread, ...] = ()
         self._refused = self._withheld = 0
 
@@ -91,23 +93,11 @@ class Delivery:
         if not self._launching.acquire(blocking=False):
             return
         self._is_launched = True
-        with suppress(Exception):  # no more threads: a flush sends on its own
+        try:
             _thread.start_new_thread(self._start_threads, ())
-
-    # On threads of our own.
-
-    def _start_threads(self) -> None:
-        if self._is_closed:
-            self.notices.publish()
-            return
-        with suppress(RuntimeError):  # the interpreter is about to end
-            threads = (
-                Thread(target=self._keeper.run, name="meterline-keeper", daemon=True),
-                Thread(target=self._sender.run, name="meterline-sender", daemon=True),
-            )
-            for thread in threads:
-                thread.start()
-            self._threads = threads
+        except RuntimeError:
+            self._is_alone = True
+        with suppress(Exception):
             self._flush_with_worker()
 
     def _flush_with_worker(self) -> None:
@@ -116,6 +106,23 @@ class Delivery:
         util = sys.modules.get("multiprocessing.util")
         if process is not None and util is not None and process.parent_process() is not None:
             util.Finalize(None, self._at_exit, exitpriority=0)
+
+    # On threads of our own.
+
+    def _start_threads(self) -> None:
+        if self._is_closed:
+            self.notices.publish()
+            return
+        threads = (
+            Thread(target=self._keeper.run, name="meterline-keeper", daemon=True),
+            Thread(target=self._sender.run, name="meterline-sender", daemon=True),
+        )
+        try:
+            for thread in threads:
+                thread.start()
+        except RuntimeError:
+            self._is_alone = True
+        self._threads = threads
 
     # By those who look after the meter.
 
@@ -132,7 +139,7 @@ class Delivery:
                 return self._spool.pending() == 0
             if monotonic() >= deadline:
                 return False
-            if self._threads and not all(thread.is_alive() for thread in self._threads):
+            if self._is_alone:
                 self._sender.drain()
             sleep(_POLL_SECONDS)
         return True
@@ -150,7 +157,8 @@ class Delivery:
         self._keeper.stop()
         self._sender.stop()
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+            with suppress(RuntimeError):  # it was never started
+                thread.join(_JOIN_SECONDS)
         self._spool.close()
         self._transport.close()
         self.notices.publish()
