@@ -1,21 +1,20 @@
 """`Meter`: what a host application makes once and uses everywhere."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from importlib import import_module
 from typing import TypeVar
 
 from meterline.clock import now
 from meterline.context import Scope, current_scope, working_for
-from meterline.delivery import Delivery
+from meterline.delivery.delivery import Delivery
+from meterline.delivery.shelf import MemoryShelf, Shelf
+from meterline.delivery.spool import WhenFull
+from meterline.delivery.transport import Transport
 from meterline.notices import Notice
-from meterline.shelf import MemoryShelf, Shelf
-from meterline.spool import WhenFull
 from meterline.stats import Stats
-from meterline.transport import Transport
-from meterline.usage import Scalar, Usage
+from meterline.usage import Scalar, Sink, Usage
 
 ClientT = TypeVar("ClientT")
 
@@ -138,15 +137,27 @@ class Meter:
             tenant=tenant_id, channel=channel, direction=direction, quantity=quantity
         )
 
-    def openai(self, client: ClientT, *, inject_stream_usage: bool = True) -> ClientT:
+    # The modules of the providers are imported where they are used: `import meterline` needs none
+    # of the providers' packages.
+
+    def openai(self, client: ClientT, *, inject_stream_usage: bool | None = None) -> ClientT:
         """Meter an OpenAI client, sync or async; return the same client.
 
         Args:
             client: an `OpenAI`, `AsyncOpenAI`, `AzureOpenAI`, or what was made from one.
             inject_stream_usage: ask for the usage of streamed chats; the caller never sees the
-                chunk that brings it.
+                chunk that brings it. By default where the host is OpenAI or Azure.
         """
-        return self._wrap("openai", client, inject_stream_usage=inject_stream_usage)
+
+        def wrap(sink: Sink) -> ClientT:
+            from meterline.openai_hook import knows_usage_option, meter_openai  # noqa: PLC0415
+
+            inject = (
+                knows_usage_option(client) if inject_stream_usage is None else inject_stream_usage
+            )
+            return meter_openai(client, sink, inject_stream_usage=inject)
+
+        return self._wrap(client, wrap)
 
     def twilio(self, client: ClientT, *, callback_url: str | None = None) -> ClientT:
         """Meter a Twilio client; return the same client.
@@ -156,7 +167,13 @@ class Meter:
             callback_url: of the collector's webhook for calls, which tells their minutes; added to
                 a call that is created without one.
         """
-        return self._wrap("twilio", client, callback_url=callback_url)
+
+        def wrap(sink: Sink) -> ClientT:
+            from meterline.twilio_hook import meter_twilio  # noqa: PLC0415
+
+            return meter_twilio(client, sink, callback_url=callback_url)
+
+        return self._wrap(client, wrap)
 
     def sendgrid(
         self, client: ClientT, *, feature_map: Mapping[str, str] = FEATURE_OF_TEMPLATE
@@ -165,9 +182,15 @@ class Meter:
 
         Args:
             client: a `SendGridAPIClient`.
-            feature_map: from a custom argument, category or template key to a feature.
+            feature_map: from a custom argument, category or template id to a feature.
         """
-        return self._wrap("sendgrid", client, feature_map=feature_map)
+
+        def wrap(sink: Sink) -> ClientT:
+            from meterline.sendgrid_hook import meter_sendgrid  # noqa: PLC0415
+
+            return meter_sendgrid(client, sink, feature_map=feature_map)
+
+        return self._wrap(client, wrap)
 
     def redeliver(self) -> int:
         """Send dead letters again, once what they were refused for is mended; return how many.
@@ -192,26 +215,19 @@ class Meter:
         """Return what became of the usage of this process."""
         return self._delivery.stats()
 
-    def _wrap(self, provider: str, client: ClientT, **options: object) -> ClientT:
-        """Let the module of a provider wrap a client; a client that it cannot wrap goes unmetered.
-
-        The module is imported here and not above: `import meterline` needs no provider's package.
-        """
+    def _wrap(self, client: ClientT, wrap: Callable[[Sink], ClientT]) -> ClientT:
+        """Wrap a client; one that cannot be wrapped is told in the log and goes unmetered."""
         try:
-            module = import_module(f"meterline.{provider}_hook")
-            wrapped: ClientT = getattr(module, f"meter_{provider}")(
-                client, self._delivery.take, **options
-            )
+            return wrap(self._delivery.take)
         except Exception as error:  # noqa: BLE001 - an application without metering goes on working
-            self._delivery.notices.note(Notice.UNHOOKED, f"{provider}: {type(error).__name__}")
-            self._delivery.notices.publish()
+            what = f"{type(client).__name__}: {type(error).__name__}"
+            self._delivery.notices.tell(Notice.UNHOOKED, what)
             return client
-        return wrapped
 
 
 def _make_shelf(spool: str | os.PathLike[str] | None, segment_bytes: int) -> Shelf:
     if spool is None:
         return MemoryShelf(segment_bytes=segment_bytes)
-    from meterline.folder import FolderShelf  # noqa: PLC0415 - needs POSIX, memory does not
+    from meterline.delivery.folder import FolderShelf  # noqa: PLC0415 - needs POSIX, memory does not
 
     return FolderShelf(os.fspath(spool), segment_bytes=segment_bytes)

@@ -49,7 +49,11 @@ class Notices:
         while self._noted:
             notice, detail = self._noted.popitem()
             self._logged.add(notice)
-            self._log("%s%s", notice.value, f" ({detail})" if detail else "")
+            self.tell(notice, detail)
+
+    def tell(self, notice: Notice, detail: str = "") -> None:
+        """Log at once and every time; not while a call is metered."""
+        self._log("%s%s", notice.value, f" ({detail})" if detail else "")
 
     @staticmethod
     def _log(text: str, *values: str) -> None:

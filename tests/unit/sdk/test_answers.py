@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from meterline.answers import Fate, Later, Plain, Settled, Split, judge
+from meterline.delivery.answers import Fate, Later, Plain, Settled, Split, judge
 
 
 def results(*found: dict[str, object]) -> bytes:

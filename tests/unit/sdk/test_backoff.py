@@ -1,6 +1,6 @@
 import pytest
 
-from meterline.backoff import delay_of
+from meterline.delivery.backoff import delay_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.personal import is_personal
-from meterline.event import MAX_METADATA_BYTES, encode_usage
+from meterline.delivery.event import MAX_METADATA_BYTES, encode_usage
 from meterline.usage import Usage
 
 

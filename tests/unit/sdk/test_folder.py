@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from meterline.folder import LETTERS, FolderShelf
-from meterline.segment import Segment
+from meterline.delivery.folder import LETTERS, FolderShelf
+from meterline.delivery.segment import Segment
 
 SIZE = 65_536
 

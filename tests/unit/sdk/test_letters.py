@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterline.answers import Fate, Verdict
-from meterline.letters import read_letter, write_letter
+from meterline.delivery.answers import Fate, Verdict
+from meterline.delivery.letters import read_letter, write_letter
 
 EVENT = b'{"id":"1","metadata":{"a":"},\\"reason\\":{"}}'
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterline.segment import HEADER, Segment
+from meterline.delivery.segment import HEADER, Segment
 
 SIZE = 8192
 LAST = b"the last one"

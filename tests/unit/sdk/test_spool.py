@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from meterline.folder import FolderShelf
+from meterline.delivery.folder import FolderShelf
+from meterline.delivery.segment import Record
+from meterline.delivery.shelf import MemoryShelf, Shelf
+from meterline.delivery.spool import Spool, WhenFull
 from meterline.notices import Notices
-from meterline.segment import Record
-from meterline.shelf import MemoryShelf, Shelf
-from meterline.spool import Spool, WhenFull
 
 SIZE = 65_536
 LIMIT = 4 * SIZE

@@ -4,9 +4,9 @@ from contextlib import suppress
 from queue import Empty
 from time import monotonic
 
+from meterline.delivery.spool import Spool, Wake
+from meterline.delivery.transport import Transport
 from meterline.notices import Notice, Notices
-from meterline.spool import Spool, Wake
-from meterline.transport import Transport
 
 _PASS_SECONDS = 1.0
 _ADOPT_SECONDS = 3.0

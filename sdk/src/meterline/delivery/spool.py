@@ -16,9 +16,9 @@ from queue import SimpleQueue
 from threading import RLock
 from typing import NamedTuple
 
+from meterline.delivery.segment import Record, Segment
+from meterline.delivery.shelf import Shelf, create_in_memory
 from meterline.notices import Notice, Notices
-from meterline.segment import Record, Segment
-from meterline.shelf import Shelf, create_in_memory
 
 FORK_PATIENCE = 0.1
 _PATIENCE = 5.0

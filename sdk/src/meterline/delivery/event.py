@@ -11,7 +11,12 @@ from json.encoder import encode_basestring as _quote
 from math import floor, isfinite
 from typing import NamedTuple
 
-from meterline.personal import is_forbidden_key, is_personal, is_personal_identifier, is_slug
+from meterline.delivery.personal import (
+    is_forbidden_key,
+    is_personal,
+    is_personal_identifier,
+    is_slug,
+)
 from meterline.usage import Usage
 
 MAX_EVENT_BYTES = 8192

@@ -14,15 +14,15 @@ from threading import Lock, Thread
 from time import monotonic, sleep
 from weakref import WeakMethod
 
-from meterline.answers import Fate
-from meterline.event import encode_usage
-from meterline.keeper import Keeper
+from meterline.delivery.answers import Fate
+from meterline.delivery.event import encode_usage
+from meterline.delivery.keeper import Keeper
+from meterline.delivery.sender import Sender
+from meterline.delivery.shelf import Shelf
+from meterline.delivery.spool import Spool, WhenFull
+from meterline.delivery.transport import Transport
 from meterline.notices import Notice, Notices
-from meterline.sender import Sender
-from meterline.shelf import Shelf
-from meterline.spool import Spool, WhenFull
 from meterline.stats import Stats
-from meterline.transport import Transport
 from meterline.usage import Usage
 
 _POLL_SECONDS = 0.005
@@ -152,6 +152,7 @@ class Delivery:
         """Flush, then stop; tell whether everything has its result."""
         if self._is_closed:
             return True
+        self._settle_streams()
         is_flushed = self.flush(timeout)
         self._is_closed = True
         self._keeper.stop()
@@ -189,12 +190,19 @@ class Delivery:
             is_safe=self._spool.is_safe,
         )
 
+    def _settle_streams(self) -> None:
+        """Take what streams owe that somebody broke off and kept."""
+        streams = sys.modules.get("meterline.streams")
+        if streams is not None:
+            streams.settle_open_streams(self.take)
+
     def _leave(self) -> None:
         """At the end of the interpreter: send what can be sent soon; a spool folder keeps the rest.
 
         The segments stay where they are, since other handlers may still record usage.
         """
         with suppress(Exception):
+            self._settle_streams()
             self.flush(self._exit_timeout)
             self.notices.publish()
 

@@ -7,14 +7,14 @@ from threading import Lock
 from time import monotonic
 from typing import NamedTuple
 
-from meterline.answers import Fate, Later, Outcome, Plain, Settled, Split, Verdict, judge
-from meterline.backoff import delay_of
-from meterline.letters import read_letter, write_letter
+from meterline.delivery.answers import Fate, Later, Outcome, Plain, Settled, Split, Verdict, judge
+from meterline.delivery.backoff import delay_of
+from meterline.delivery.letters import read_letter, write_letter
+from meterline.delivery.segment import Record
+from meterline.delivery.shelf import Shelf
+from meterline.delivery.spool import Batch, Spool, Wake
+from meterline.delivery.transport import Transport, UnansweredError
 from meterline.notices import Notice, Notices
-from meterline.segment import Record
-from meterline.shelf import Shelf
-from meterline.spool import Batch, Spool, Wake
-from meterline.transport import Transport, UnansweredError
 
 MOST_EVENTS = 1000
 MOST_BYTES = 1024 * 1024

@@ -2,7 +2,7 @@
 
 import json
 
-from meterline.answers import Verdict
+from meterline.delivery.answers import Verdict
 
 
 def write_letter(line: bytes, verdict: Verdict) -> bytes:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from meterline.segment import HEADER, Segment
+from meterline.delivery.segment import HEADER, Segment
 
 
 class Adopted(NamedTuple):

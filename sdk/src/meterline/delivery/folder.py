@@ -21,8 +21,8 @@ from threading import Lock
 from typing import NamedTuple
 
 from meterline.clock import now
-from meterline.segment import HEADER, Segment
-from meterline.shelf import Adopted
+from meterline.delivery.segment import HEADER, Segment
+from meterline.delivery.shelf import Adopted
 
 LETTERS = "dead-letters.ndjson"
 _LOCK = "lock"
