@@ -1,6 +1,7 @@
 """What is logged, each kind once until it is over, and never on the caller's thread.
 
-Logging is I/O and may be slow or fail, so a caller's thread only leaves a note.
+Logging is I/O and may be slow or fail, so a caller's thread only leaves a note. `logging` is
+imported when notices are made, since it is a large part of what an `import meterline` would take.
 """
 
 from contextlib import suppress
@@ -30,6 +31,9 @@ class Notices:
     """Collects notes from any thread and logs them from a background one."""
 
     def __init__(self) -> None:
+        import logging  # noqa: PLC0415 - late on purpose, see above
+
+        self._logger = logging.getLogger("meterline")
         self._noted: dict[Notice, str] = {}
         self._logged: set[Notice] = set()
 
@@ -55,9 +59,6 @@ class Notices:
         """Log at once and every time; not while a call is metered."""
         self._log("%s%s", notice.value, f" ({detail})" if detail else "")
 
-    @staticmethod
-    def _log(text: str, *values: str) -> None:
-        import logging  # noqa: PLC0415 - late on purpose: it is the larger part of an import
-
+    def _log(self, text: str, *values: str) -> None:
         with suppress(Exception):  # a handler of the host may do anything
-            logging.getLogger("meterline").warning(text, *values)
+            self._logger.warning(text, *values)

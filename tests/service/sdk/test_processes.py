@@ -1,6 +1,7 @@
 """Kills, forks and ends of processes: each usage whose call returned is booked once."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -165,6 +166,55 @@ meter.flush(30)
     process.communicate(timeout=60)
     names = [*(f"thread{t}" for t in range(4)), *(f"child{c}" for c in range(5))]
     assert {f"{name}-{n}" for name in names for n in range(300)} == set(collector.ids())
+
+
+def test_a_fork_amid_a_request_has_a_child_that_works(script: Script, collector: Collector) -> None:
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def stall(*_: object) -> None:
+        at_work.set()
+        go_on.wait(30)
+
+    collector.weather = stall
+    process = script("""
+record("parent")
+sys.stdin.readline()
+child = os.fork()
+if child == 0:
+    record("child")
+    print("recorded", flush=True)
+    meter.flush(30)
+    os._exit(0)
+os.waitpid(child, 0)
+""")
+    assert at_work.wait(30)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("now\n")
+    process.stdin.flush()
+    said, _, _ = select.select([process.stdout], [], [], 20)
+    go_on.set()
+    collector.weather = None
+    assert ([process.stdout], True) == (said, ends_well(process))
+    assert {"parent", "child"} == set(collector.ids())
+
+
+def test_no_thread_imports_anything_since_a_fork_amid_it_would_hang(
+    script: Script, collector: Collector
+) -> None:
+    process = script(f"""
+before = set(sys.modules)
+record("SM1")
+meter.record(channel="pigeon", direction="outbound", tenant="nobody")
+meter.record(channel="pigeon", direction="outbound", tenant="acme")
+meter.flush(20)
+away = Meter("http://127.0.0.1:{free_port()}", key, spool=spool, interval=0.02, exit_timeout=0)
+away.record_usage("acme", "sms", "outbound")
+away.flush(0.2)
+print(sorted(set(sys.modules) - before))
+""")
+    output, _ = process.communicate(timeout=60)
+    assert ("[]", 1) == (output.strip(), collector.ids().count("SM1"))
 
 
 def test_what_a_forked_child_left_is_delivered_by_its_living_parent(

@@ -46,6 +46,9 @@ class Sender:
         self._notices = notices
         self._interval = interval
         self._is_gzip = True
+        from random import random  # noqa: PLC0415 - takes long, and is not left to a thread
+
+        self._random = random
         self._start()
 
     def _start(self) -> None:
@@ -191,7 +194,7 @@ class Sender:
         self._failures_in_a_row += 1
         self._last_failure = reason
         self._notices.note(Notice.UNDELIVERED, reason)
-        pause = _delay(self._failures_in_a_row, _FIRST_DELAY, _LONGEST_DELAY)
+        pause = self._delay(self._failures_in_a_row, _FIRST_DELAY, _LONGEST_DELAY)
         self._resume_at = monotonic() + max(pause, retry_after)
 
     def _settle(self, batch: Batch, verdicts: list[Verdict]) -> None:
@@ -211,7 +214,7 @@ class Sender:
                     self._fates[verdict.fate] += 1
         if len(done) < len(batch.records):
             batch.segment.refusals += 1
-            pause = _delay(batch.segment.refusals, _FIRST_HOLD, _LONGEST_HOLD)
+            pause = self._delay(batch.segment.refusals, _FIRST_HOLD, _LONGEST_HOLD)
             batch.segment.retry_at = monotonic() + pause
         self._spool.settle(batch, done)
 
@@ -237,8 +240,6 @@ class Sender:
             self._notices.note(Notice.LETTERS_FULL)
         return True
 
-
-def _delay(failures: int, first: float, longest: float) -> float:
-    from random import random  # noqa: PLC0415 - late on purpose: it takes as long as all the rest
-
-    return delay_of(failures, first=first, longest=longest, chance=random())  # noqa: S311 - spreads tries, guards nothing
+    def _delay(self, failures: int, first: float, longest: float) -> float:
+        chance = self._random()
+        return delay_of(failures, first=first, longest=longest, chance=chance)

@@ -1,9 +1,11 @@
 """Posts bodies to the collector over one kept connection of the standard library's HTTP client.
 
-`http.client`, `ssl` and what they need are imported late, most of it on the sender's thread: they
-take more time than all the rest of the SDK.
+`http.client` and `ssl` take more time to import than all the rest of the SDK, so they are imported
+when a transport is made. Not later, by the sender's thread: a process that is forked while a thread
+imports has that module locked for ever.
 """
 
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -47,8 +49,11 @@ class Transport:
     """
 
     def __init__(self, *, url: str, api_key: str, timeout: float) -> None:
-        from urllib.parse import urlsplit  # noqa: PLC0415 - late on purpose, see above
+        import http.client  # noqa: PLC0415 - late on purpose, see above
+        from urllib.parse import urlsplit  # noqa: PLC0415 - as above
 
+        "".encode("idna")  # which imports what the first look-up of a host needs
+        self._http = http.client
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url must be an http or https address, like https://meter.example")
@@ -75,18 +80,16 @@ class Transport:
         Raises:
             UnansweredError: the message says what happened, by the name of the error alone.
         """
-        from http.client import HTTPException  # noqa: PLC0415 - late on purpose, see above
-
         headers = self._headers | ({"Content-Encoding": "gzip"} if is_gzip else {})
         self._overdue_at = time.monotonic() + _GRACE_FACTOR * self._timeout
         try:
             if self._connection is not None:
-                with suppress(OSError, HTTPException):
+                with suppress(OSError, self._http.HTTPException):
                     return self._exchange(self._connection, body, headers)
                 self.close()
             self._connection = self._connect()
             return self._exchange(self._connection, body, headers)
-        except (OSError, HTTPException, ValueError) as error:
+        except (OSError, self._http.HTTPException, ValueError) as error:
             self.close()
             raise UnansweredError(type(error).__name__) from None
         finally:
@@ -107,14 +110,21 @@ class Transport:
                 connection.close()
 
     def forget(self) -> None:
-        """After a fork, in the child: leave the connection to the parent."""
-        self.close()
+        """After a fork, in the child: leave the connection to the parent.
+
+        Nothing is closed but the descriptor itself: the parent's thread may have been reading, and
+        then holds a lock of the reader that nobody gives up here.
+        """
+        connection, self._connection = self._connection, None
+        sock = self._socket or (None if connection is None else connection.sock)
         self._socket = self._overdue_at = None
+        if sock is not None:
+            descriptor = sock.detach()
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _connect(self) -> "HTTPConnection":
-        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - late, see above
-
-        kind = HTTPSConnection if self._is_secure else HTTPConnection
+        kind = self._http.HTTPSConnection if self._is_secure else self._http.HTTPConnection
         return kind(self._host, self._port, timeout=self._timeout)
 
     def _exchange(
