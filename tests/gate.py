@@ -17,6 +17,7 @@ class Mood(Enum):
     SHUT = "closed at once"
     CUT = "let through, and cut amid the request"
     MUTE = "let through, and cut when the answer comes"
+    HALF = "answered by the half of an answer, and nothing more"
     STALL = "taken, and nothing more"
 
 
@@ -25,10 +26,15 @@ class Gate:
 
     Args:
         port: returns where the server listens now.
+
+    Attributes:
+        mood: what happens to connections that come from now on.
+        stalled: set when a connection waits for an answer that does not come.
     """
 
     def __init__(self, port: Callable[[], int]) -> None:
         self.mood = Mood.OPEN
+        self.stalled = threading.Event()
         self._port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: set[socket.socket] = set()
@@ -55,9 +61,13 @@ class Gate:
     def _serve(self, client: socket.socket, mood: Mood) -> None:
         client.settimeout(_PATIENCE_SECONDS)
         try:
-            if mood is Mood.STALL:
+            if mood in (Mood.STALL, Mood.HALF):
                 client.recv(_CHUNK)
-                client.recv(_CHUNK)
+                if mood is Mood.HALF:
+                    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+                self.stalled.set()
+                while client.recv(_CHUNK):
+                    pass
             elif mood is not Mood.SHUT:
                 self._forward(client, mood)
         except OSError:

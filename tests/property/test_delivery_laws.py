@@ -30,7 +30,7 @@ import os, random, sys, time
 from meterline import Meter
 
 url, key, spool, name, seed = sys.argv[1:]
-meter = Meter(url, key, spool=spool, interval=0.05, timeout=0.5)
+meter = Meter(url, key, spool=spool, max_bytes=2**30, interval=0.05, timeout=0.5)
 bulk = {f"bulk{n}": "x" * 100 for n in range(10)}  # so that segments fill up and change
 
 def work(name, calls, chance):
@@ -145,7 +145,7 @@ def launcher(tmp_path: Path, ledger_url: str) -> Iterator[Launcher]:
 
 def deliver_rest(url: str, secret: str, spool: Path) -> None:
     """Deliver what the dead have left, as any process does that lives."""
-    with closing(Meter(url, secret, spool=spool, interval=0.05)) as meter:
+    with closing(Meter(url, secret, spool=spool, max_bytes=2**30, interval=0.05)) as meter:
         meter.flush(0)
         wait_until(lambda: len(list(spool.glob("*.seg"))) <= 2, "all is adopted", seconds=120)
         assert meter.flush(60)

@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from meterline import Meter
 from tests.collector import Collector
+from tests.gate import Gate, Mood
 from tests.processes import Running, free_port, wait_until
 from tests.service.sdk.conftest import MakeMeter, record_sms
 
@@ -46,6 +50,7 @@ def script(collector: Collector, secret: str, spool: Path) -> Iterator[Script]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
             env={k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")},
         )
         started.append(process)
@@ -53,7 +58,8 @@ def script(collector: Collector, secret: str, spool: Path) -> Iterator[Script]:
 
     yield start
     for process in started:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # forked children, too
         process.communicate()
 
 
@@ -168,35 +174,35 @@ meter.flush(30)
     assert {f"{name}-{n}" for name in names for n in range(300)} == set(collector.ids())
 
 
-def test_a_fork_amid_a_request_has_a_child_that_works(script: Script, collector: Collector) -> None:
-    at_work, go_on = threading.Event(), threading.Event()
-
-    def stall(*_: object) -> None:
-        at_work.set()
-        go_on.wait(30)
-
-    collector.weather = stall
-    process = script("""
+def test_a_fork_amid_an_answer_has_a_child_that_works(script: Script, collector: Collector) -> None:
+    port = urlsplit(collector.url).port
+    assert port is not None
+    with closing(Gate(lambda: port)) as gate:
+        gate.mood = Mood.HALF
+        process = script(
+            """
 record("parent")
 sys.stdin.readline()
 child = os.fork()
 if child == 0:
     record("child")
     print("recorded", flush=True)
-    meter.flush(30)
     os._exit(0)
 os.waitpid(child, 0)
-""")
-    assert at_work.wait(30)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write("now\n")
-    process.stdin.flush()
-    said, _, _ = select.select([process.stdout], [], [], 20)
-    go_on.set()
-    collector.weather = None
-    assert ([process.stdout], True) == (said, ends_well(process))
-    assert {"parent", "child"} == set(collector.ids())
+sys.stdin.readline()
+""",
+            url=gate.url,
+        )
+        assert gate.stalled.wait(30)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        time.sleep(0.1)  # in which the parent comes to wait for the second half
+        process.stdin.write("now\n")
+        process.stdin.flush()
+        said, _, _ = select.select([process.stdout], [], [], 10)
+        gate.mood = Mood.OPEN
+        assert [process.stdout] == said
+        wait_until(lambda: {"parent", "child"} == set(collector.ids()), "both are booked")
 
 
 def test_no_thread_imports_anything_since_a_fork_amid_it_would_hang(

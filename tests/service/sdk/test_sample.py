@@ -54,9 +54,9 @@ def test_what_the_sample_application_uses_is_on_the_usage_page(
     token = make_sign_in(engine, Role.TENANT_ADMIN, now=system_clock())
     providers, host = free_port(), free_port()
     standins = Running([sys.executable, EXAMPLES / "standins.py", str(providers)], folder=tmp_path)
-    flask = ["-m", "flask", "--app", EXAMPLES / "host.py", "run", "--port", str(host)]
+    flask: list[str | Path] = ["-m", "flask", "--app", EXAMPLES / "host.py", "run"]
     running = Running(
-        [sys.executable, *flask],
+        [sys.executable, *flask, "--port", str(host)],
         folder=tmp_path,
         METERLINE_URL=url,
         METERLINE_KEY=secret,
