@@ -4,24 +4,19 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from meterline.clock import now
 from meterline.context import Scope, current_scope, working_for
-from meterline.delivery.delivery import Delivery
-from meterline.delivery.shelf import MemoryShelf, Shelf
-from meterline.delivery.spool import WhenFull
-from meterline.delivery.transport import Transport
-from meterline.notices import Notice
 from meterline.stats import Stats
 from meterline.usage import Scalar, Sink, Usage
+
+if TYPE_CHECKING:
+    from meterline.delivery.delivery import Delivery
 
 ClientT = TypeVar("ClientT")
 
 DEFAULT_MAX_BYTES = 64 * 1024 * 1024
-MIN_MAX_BYTES = 256 * 1024
-_SEGMENTS = 16
-_MIN_SEGMENT, _MAX_SEGMENT = 64 * 1024, 1024 * 1024
 FEATURE_OF_TEMPLATE = {"booking_confirmation": "booking_email"}
 
 
@@ -54,24 +49,23 @@ class Meter:
         *,
         spool: str | os.PathLike[str] | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
-        when_full: str = WhenFull.DROP_OLDEST,
+        when_full: str = "drop-oldest",
         interval: float = 1.0,
         timeout: float = 10.0,
         exit_timeout: float = 2.0,
     ) -> None:
-        if not api_key or not api_key.isascii() or not api_key.isprintable():
-            raise ValueError("api_key must be a key of the collector, as `key create` printed it")
-        if max_bytes < MIN_MAX_BYTES:
-            raise ValueError(f"max_bytes must be at least {MIN_MAX_BYTES}")
-        if not interval > 0 or not timeout > 0 or not exit_timeout >= 0:
-            raise ValueError("interval and timeout must be more than 0 seconds")
-        segment_bytes = min(_MAX_SEGMENT, max(_MIN_SEGMENT, max_bytes // _SEGMENTS))
-        self._delivery = Delivery(
-            _make_shelf(spool, segment_bytes),
-            Transport(url=url, api_key=api_key, timeout=timeout),
+        # Imported here and not above: `import meterline` is for every module of an application, and
+        # what delivers is started once.
+        from meterline.delivery.building import build_delivery  # noqa: PLC0415
+
+        self._delivery: Delivery = build_delivery(
+            url=url,
+            api_key=api_key,
+            spool=spool,
             max_bytes=max_bytes,
-            when_full=WhenFull(when_full),
+            when_full=when_full,
             interval=interval,
+            timeout=timeout,
             exit_timeout=exit_timeout,
         )
 
@@ -220,14 +214,5 @@ class Meter:
         try:
             return wrap(self._delivery.take)
         except Exception as error:  # noqa: BLE001 - an application without metering goes on working
-            what = f"{type(client).__name__}: {type(error).__name__}"
-            self._delivery.notices.tell(Notice.UNHOOKED, what)
+            self._delivery.tell_unhooked(client, error)
             return client
-
-
-def _make_shelf(spool: str | os.PathLike[str] | None, segment_bytes: int) -> Shelf:
-    if spool is None:
-        return MemoryShelf(segment_bytes=segment_bytes)
-    from meterline.delivery.folder import FolderShelf  # noqa: PLC0415 - needs POSIX, memory does not
-
-    return FolderShelf(os.fspath(spool), segment_bytes=segment_bytes)

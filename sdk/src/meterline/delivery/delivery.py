@@ -144,6 +144,11 @@ class Delivery:
             sleep(_POLL_SECONDS)
         return True
 
+    def tell_unhooked(self, client: object, error: Exception) -> None:
+        """Log that a client goes unmetered; never what the error says, which may quote anything."""
+        what = f"{type(client).__name__}: {type(error).__name__}"
+        self.notices.tell(Notice.UNHOOKED, what)
+
     def redeliver(self) -> int:
         """Put the dead letters back; return how many."""
         return 0 if self._is_closed else self._sender.redeliver()
