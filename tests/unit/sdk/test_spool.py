@@ -5,7 +5,8 @@ import pytest
 from meterline.delivery.folder import FolderShelf
 from meterline.delivery.segment import Record
 from meterline.delivery.shelf import MemoryShelf, Shelf
-from meterline.delivery.spool import Spool, WhenFull
+from meterline.delivery.spool import Spool
+from meterline.delivery.terms import WhenFull
 from meterline.notices import Notices
 
 SIZE = 65_536

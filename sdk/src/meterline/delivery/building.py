@@ -4,7 +4,7 @@ import os
 
 from meterline.delivery.delivery import Delivery
 from meterline.delivery.shelf import MemoryShelf, Shelf
-from meterline.delivery.spool import WhenFull
+from meterline.delivery.terms import WhenFull
 from meterline.delivery.transport import Transport
 
 MIN_MAX_BYTES = 256 * 1024

@@ -19,7 +19,8 @@ from meterline.delivery.event import encode_usage
 from meterline.delivery.keeper import Keeper
 from meterline.delivery.sender import Sender
 from meterline.delivery.shelf import Shelf
-from meterline.delivery.spool import Spool, WhenFull
+from meterline.delivery.spool import Spool
+from meterline.delivery.terms import WhenFull
 from meterline.delivery.transport import Transport
 from meterline.notices import Notice, Notices
 from meterline.stats import Stats

@@ -12,15 +12,15 @@ of the folder is held only while files are made or dead letters are written.
 import errno
 import fcntl
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from mmap import ACCESS_WRITE, PAGESIZE, mmap
+from mmap import PAGESIZE
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
 from meterline.clock import now
+from meterline.delivery.files import lock_file, lock_within, map_file, write_all
 from meterline.delivery.segment import HEADER, Segment
 from meterline.delivery.shelf import Adopted
 
@@ -111,8 +111,8 @@ class FolderShelf:
             descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PRIVATE)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _write_all(descriptor, HEADER.ljust(self._segment_bytes, b"\0"))
-                buffer = _map(unfinished)
+                write_all(descriptor, HEADER.ljust(self._segment_bytes, b"\0"))
+                buffer = map_file(unfinished)
                 for page in range(0, self._segment_bytes, PAGESIZE):
                     buffer[page] = buffer[page]
                 path = unfinished.rename(unfinished.with_suffix(_SEGMENT))
@@ -171,7 +171,7 @@ class FolderShelf:
                     text += letter + b"\n"
                     added += 1
                 try:
-                    _write_all(descriptor, text)
+                    write_all(descriptor, text)
                 except OSError:
                     os.ftruncate(descriptor, size)
                     raise
@@ -200,7 +200,7 @@ class FolderShelf:
             other = path.with_suffix(".rest")
             descriptor = os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
             try:
-                _write_all(descriptor, text)
+                write_all(descriptor, text)
             finally:
                 os.close(descriptor)
             other.replace(path)
@@ -226,12 +226,12 @@ class FolderShelf:
 
     def _adopt(self, name: str) -> Adopted:
         path = self._path / name
-        descriptor = _lock_file(path)
+        descriptor = lock_file(path)
         if descriptor is None:
             return Adopted()
         file = SegmentFile(self, path, descriptor)
         try:
-            segment = Segment(_map(path), holder=file)
+            segment = Segment(map_file(path), holder=file)
             segment.recover()
         except (OSError, ValueError):  # empty, or no segment at all: kept aside, for people
             with suppress(OSError):
@@ -265,7 +265,7 @@ class FolderShelf:
             descriptor = os.open(self._path / _LOCK, os.O_RDWR | os.O_CREAT, _PRIVATE)
             self._lock_descriptor = descriptor
             try:
-                _lock_within(descriptor, patience)
+                lock_within(descriptor, patience)
                 try:
                     yield
                 finally:
@@ -288,50 +288,3 @@ class FolderLetters(NamedTuple):
         """Remove the letters but those that are left."""
         if self.taken_bytes:
             self.shelf.keep_letters(left, taken_bytes=self.taken_bytes)
-
-
-def _map(path: Path) -> mmap:
-    """Map a file by a descriptor of its own.
-
-    A mapping keeps a copy of its descriptor, and a lock lasts until the last copy is closed.
-    """
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        return mmap(descriptor, 0, access=ACCESS_WRITE)
-    finally:
-        os.close(descriptor)
-
-
-def _lock_within(descriptor: int, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EINTR) or time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_SECONDS)
-        else:
-            return
-
-
-def _lock_file(path: Path) -> int | None:
-    """Open and lock a segment; None where its process lives or it has just been removed."""
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(path.stat(), os.fstat(descriptor)):
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
-
-
-def _write_all(descriptor: int, data: bytes | bytearray) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]

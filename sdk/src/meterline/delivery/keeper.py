@@ -4,7 +4,8 @@ from contextlib import suppress
 from queue import Empty
 from time import monotonic
 
-from meterline.delivery.spool import Spool, Wake
+from meterline.delivery.spool import Spool
+from meterline.delivery.terms import Wake
 from meterline.delivery.transport import Transport
 from meterline.notices import Notice, Notices
 

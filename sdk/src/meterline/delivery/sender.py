@@ -12,7 +12,8 @@ from meterline.delivery.backoff import delay_of
 from meterline.delivery.letters import read_letter, write_letter
 from meterline.delivery.segment import Record
 from meterline.delivery.shelf import Shelf
-from meterline.delivery.spool import Batch, Spool, Wake
+from meterline.delivery.spool import Spool
+from meterline.delivery.terms import Batch, Wake
 from meterline.delivery.transport import Transport, UnansweredError
 from meterline.notices import Notice, Notices
 

@@ -11,40 +11,18 @@ made and removed by background threads; so are all decisions that need to look a
 
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum, StrEnum
 from queue import SimpleQueue
 from threading import RLock
-from typing import NamedTuple
 
 from meterline.delivery.segment import Record, Segment
 from meterline.delivery.shelf import Shelf, create_in_memory
+from meterline.delivery.terms import Batch, Wake, WhenFull
 from meterline.notices import Notice, Notices
 
 FORK_PATIENCE = 0.1
 _PATIENCE = 5.0
 _OWN_SEGMENTS = 3
 """What a process may have whatever others have: one to write, one spare, one that is sent."""
-
-
-class WhenFull(StrEnum):
-    """What is lost when the spool is full."""
-
-    DROP_OLDEST = "drop-oldest"
-    DROP_NEWEST = "drop-newest"
-
-
-class Wake(Enum):
-    """Why a background thread is woken."""
-
-    DUE = "there is something to do"
-    NOW = "somebody waits for it"
-
-
-class Batch(NamedTuple):
-    """Events of one segment that are sent together."""
-
-    segment: Segment
-    records: list[Record]
 
 
 class Spool:
