@@ -147,7 +147,7 @@ def test_a_closed_spool_leaves_what_is_pending_to_others(tmp_path: Path) -> None
     fill(spool, 3)
     spool.close()
     other = make_spool(FolderShelf(path, segment_bytes=SIZE))
-    assert (3, 0) == other.adopt(most=9)
+    assert 3 == other.adopt(most=9).events
 
 
 def test_a_closed_spool_without_anything_pending_leaves_no_file(tmp_path: Path) -> None:
@@ -156,6 +156,21 @@ def test_a_closed_spool_without_anything_pending_leaves_no_file(tmp_path: Path) 
     take_all(spool)
     spool.close()
     assert ["lock"] == [entry.name for entry in (tmp_path / "spool").iterdir()]
+
+
+def test_more_than_is_wanted_at_once_is_adopted_when_there_is_room(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool")
+    for _ in range(5):
+        dead = make_spool(FolderShelf(path, segment_bytes=SIZE))
+        fill(dead, 1)
+        dead.close()
+    spool = make_spool(FolderShelf(path, segment_bytes=SIZE))
+    found = []
+    for _ in range(3):
+        adoption = spool.adopt(most=2)
+        found.append((adoption.events, adoption.may_be_more))
+        take_all(spool)
+    assert [(2, True), (2, True), (1, False)] == found
 
 
 def test_marking_survives_what_has_no_result_yet(tmp_path: Path) -> None:

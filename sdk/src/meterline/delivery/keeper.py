@@ -50,8 +50,9 @@ class Keeper:
         self._spool.provide()
         self._transport.cut_if_overdue()
         if monotonic() >= self._adopt_at:
-            self._adopt_at = monotonic() + _ADOPT_SECONDS
-            adopted, damaged = self._spool.adopt(most=_MOST_ADOPTED)
-            self.adopted += adopted
-            self.damaged += damaged
+            adoption = self._spool.adopt(most=_MOST_ADOPTED)
+            self.adopted += adoption.events
+            self.damaged += adoption.damaged
+            pause = 0 if adoption.may_be_more else _ADOPT_SECONDS
+            self._adopt_at = monotonic() + pause  # with more to take, when the next was sent
         self._notices.publish()

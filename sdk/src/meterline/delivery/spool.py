@@ -16,7 +16,7 @@ from threading import RLock
 
 from meterline.delivery.segment import Record, Segment
 from meterline.delivery.shelf import Shelf, create_in_memory
-from meterline.delivery.terms import Batch, Wake, WhenFull
+from meterline.delivery.terms import Adoption, Batch, Wake, WhenFull
 from meterline.notices import Notice, Notices
 
 FORK_PATIENCE = 0.1
@@ -125,16 +125,18 @@ class Spool:
         """Whether a segment dies with the process though there is a folder for it."""
         return self._shelf.is_lasting and not segment.is_safe
 
-    def adopt(self, *, most: int) -> tuple[int, int]:
-        """Take over what dead processes left; return how many events, and damaged stretches."""
-        adopted = self._shelf.adopt(most=most - len(self._sealed))
+    def adopt(self, *, most: int) -> Adoption:
+        """Take over what dead processes left, as long as there are not `most` segments to send."""
+        room = max(0, most - len(self._sealed))
+        adopted = self._shelf.adopt(most=room)
         with self._lock:
             self._sealed[:0] = adopted.segments
         if adopted.damaged:
             self._notices.note(Notice.DAMAGED)
         if adopted.segments:
             self.sender.put(Wake.DUE)
-        return sum(segment.pending for segment in adopted.segments), adopted.damaged
+        events = sum(segment.pending for segment in adopted.segments)
+        return Adoption(events, adopted.damaged, may_be_more=len(adopted.segments) >= room)
 
     def _create_within_limit(self, *, or_in_memory: bool = False) -> Segment | None:
         """Make a segment; where the spool is full, make room first or make none.

@@ -25,3 +25,17 @@ class Batch(NamedTuple):
 
     segment: Segment
     records: list[Record]
+
+
+class Adoption(NamedTuple):
+    """What was taken over from dead processes.
+
+    Attributes:
+        events: how many.
+        damaged: stretches that could not be read.
+        may_be_more: whether some were left for want of room.
+    """
+
+    events: int
+    damaged: int
+    may_be_more: bool
