@@ -1,7 +1,7 @@
 """Who the current code works for: tenant and feature, carried by `contextvars`."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -34,4 +34,5 @@ def working_for(tenant: str | None = None, feature: str | None = None) -> Iterat
     try:
         yield inner
     finally:
-        _scope.reset(token)
+        with suppress(ValueError):  # a generator that is finalised elsewhere, in another context
+            _scope.reset(token)
