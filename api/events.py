@@ -50,7 +50,7 @@ _BODY: dict[str, Any] = {
 )
 @require_scope(Scope.INGEST)
 def book_events() -> Response:
-    """Book one event, an array, NDJSON, or CloudEvents.
+    """Book one event, an array, NDJSON, or CloudEvents; `Content-Encoding` may be gzip.
 
     An answered `stored` or `duplicate` is booked for good, exactly once; sending again is safe. A
     bad event never fails its neighbours.
@@ -72,8 +72,6 @@ def book_events() -> Response:
 
 
 def _form() -> Form:
-    if request.content_encoding not in (None, "identity"):
-        raise UnsupportedTypeError("unsupported_encoding", "send the body without Content-Encoding")
     form = MEDIA_TYPES.get(request.mimetype)
     if form is None:
         raise UnsupportedTypeError(

@@ -4,13 +4,15 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 
-from bench import booking, costing, export, summary
+from bench import booking, costing, export, providers, recording, summary
 from bench.table import Line, format_table
 
 SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "booking": booking.measure,
     "costing": costing.measure,
     "export": export.measure,
+    "providers": providers.measure,
+    "recording": recording.measure,
     "summary": summary.measure,
 }
 

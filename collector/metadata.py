@@ -49,6 +49,7 @@ DEFAULT_KEYS = COUNT_KEYS | {
     "templateKey",
     "template_id",
     "template_key",
+    "usage_missing",
 }
 
 CONTENT_KEYS = frozenset(

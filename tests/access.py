@@ -1,7 +1,7 @@
 """Makes credentials of every kind, so that a test names only what is wrong with its own."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,7 +76,9 @@ def make_key(engine: sa.Engine, *scopes: Scope, tenant: str | None = None) -> st
     return secret
 
 
-def make_sign_in(engine: sa.Engine, role: Role, tenant: str | None = "acme") -> str:
+def make_sign_in(
+    engine: sa.Engine, role: Role, tenant: str | None = "acme", *, now: datetime = NOW
+) -> str:
     """Return the token of a browser that was just signed in; operators have no tenant."""
     with operator_session(engine, write=True) as session:
         _, token = start_sign_in(
@@ -85,6 +87,6 @@ def make_sign_in(engine: sa.Engine, role: Role, tenant: str | None = "acme") -> 
             role=role,
             tenant_id=TenantId(tenant) if tenant and role.is_tenant_role else None,
             login=None,
-            now=NOW,
+            now=now,
         )
     return token

@@ -1,6 +1,7 @@
 import ast
 import importlib
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,12 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
 SERVER = sorted(set(PACKAGES) - {"tests", "bench"})
-SOURCES = sorted(path for package in (*SERVER, "bench") for path in (ROOT / package).rglob("*.py"))
+SDK = ROOT / "sdk/src/meterline"
+SOURCES = sorted(
+    path
+    for folder in (*(ROOT / package for package in (*SERVER, "bench")), SDK)
+    for path in folder.rglob("*.py")
+)
 SERVER_TABLES = sorted(t.name for t in metadata.sorted_tables if ONLY_ON not in t.info)
 LAYERS = [
     {"cli", "migrations"},
@@ -72,6 +78,16 @@ def test_a_package_is_imported_from_this_checkout(package: str) -> None:
     file = importlib.import_module(package).__file__
     assert file is not None
     assert ROOT == Path(file).parents[1]
+
+
+def test_the_sdk_needs_nothing_that_it_does_not_bring() -> None:
+    lacking = {
+        (path.name, name)
+        for path in SDK.rglob("*.py")
+        for name in imported(path) - {"meterline", "__future__"} - sys.stdlib_module_names
+    }
+    # An extension of Flask is imported where Flask is; the hooks find what their clients brought.
+    assert set() == {(file, name) for file, name in lacking if file != "flask_extension.py"}
 
 
 def test_migrations_import_nothing_that_the_contracts_cannot_see() -> None:

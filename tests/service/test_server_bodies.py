@@ -1,5 +1,6 @@
 """Bodies over real connections: a part of one never passes for the whole."""
 
+import gzip
 import http.client
 import json
 import socket
@@ -85,3 +86,36 @@ def test_a_body_that_breaks_off_is_refused_and_nothing_of_it_is_booked(
         sender.shutdown(socket.SHUT_WR)
         answer = sender.recv(4096).decode()
     assert (True, 0) == (answer.startswith("HTTP/1.1 400 "), count(ledger))
+
+
+def test_a_gzip_body_is_booked_whole(
+    server: Server, headers: dict[str, str], ledger: Onlooker
+) -> None:
+    body = gzip.compress(b"".join(EVENTS[:100]))
+    status = post(server, body, {**headers, "Content-Encoding": "gzip"})
+    assert (200, 100) == (status, count(ledger))
+
+
+def test_a_gzip_body_that_is_small_only_while_packed_is_413(
+    server: Server, headers: dict[str, str], ledger: Onlooker
+) -> None:
+    body = gzip.compress(EVENTS[0] + b" " * 18_000_000)
+    status = post(server, body, {**headers, "Content-Encoding": "gzip"})
+    assert (True, 413, 0) == (len(body) < LIMIT, status, count(ledger))
+
+
+def test_a_gzip_body_that_is_not_whole_is_400_and_nothing_of_it_is_booked(
+    server: Server, headers: dict[str, str], ledger: Onlooker
+) -> None:
+    plain = b"".join(EVENTS[:10])
+    whole = gzip.compress(plain)
+    bodies = {
+        "cut": whole[:-9],
+        "garbled": whole[:-6] + b"\0" * 6,
+        "followed": whole + whole,
+        "empty": b"",
+        "plain": plain,
+    }
+    packed = {**headers, "Content-Encoding": "gzip"}
+    found = {name: post(server, body, packed) for name, body in bodies.items()}
+    assert (dict.fromkeys(bodies, 400), 0) == (found, count(ledger))

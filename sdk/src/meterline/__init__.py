@@ -4,3 +4,8 @@ Owns: interception, the local spool, delivery to the collector.
 May import: nobody.
 Never touches: prompts, completions, message bodies, the server's packages.
 """
+
+from meterline.meter import Meter
+from meterline.stats import Stats
+
+__all__ = ["Meter", "Stats"]

@@ -174,3 +174,8 @@ def test_personal_values_leave_no_trace_in_what_fingerprints_are_made_of() -> No
         {"phoneNumber": number, "myKey": number} for number in ("+15551234567", "+4930901820")
     ]
     assert 1 == len({clean(POLICY, metadata).traceless for metadata in numbers})
+
+
+def test_an_estimate_for_usage_that_nobody_told_stays_marked() -> None:
+    metadata = {"input_tokens": 3, "output_tokens": 7, "provisional": True, "usage_missing": True}
+    assert metadata == stored(**metadata)

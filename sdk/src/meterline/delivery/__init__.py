@@ -1,0 +1,1 @@
+"""Takes usage from a process to the collector: spool, dead letters, sender."""

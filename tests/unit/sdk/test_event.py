@@ -1,0 +1,186 @@
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.personal import is_personal
+from meterline.delivery.event import MAX_METADATA_BYTES, encode_usage
+from meterline.usage import Usage
+
+
+class Feature(StrEnum):
+    AI_SMS = "ai_sms"
+
+
+class Broken(Mapping[str, Any]):
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no items")
+
+    def __len__(self) -> int:
+        return 1
+
+
+def usage(**changes: Any) -> Usage:
+    fields = {
+        "id": "SM1",
+        "time": 1795601656.25,
+        "channel": "sms",
+        "direction": "outbound",
+        "source": "twilio",
+        "tenant": "acme",
+        "feature": "broadcast",
+        "quantity": 2,
+        "metadata": {},
+    }
+    return Usage(**{**fields, **changes})
+
+
+def event_of(**changes: Any) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(encode_usage(usage(**changes)).line)
+    return event
+
+
+def test_a_usage_becomes_the_event_that_the_collector_reads() -> None:
+    expected = {
+        "id": "SM1",
+        "time": "2026-11-25T10:14:16.250000Z",
+        "channel": "sms",
+        "direction": "outbound",
+        "tenant": "acme",
+        "source": "twilio",
+        "feature": "broadcast",
+        "quantity": 2,
+        "metadata": {"model": "gpt-4o-2024-08-06", "input_tokens": 12, "batch": True, "x": None},
+    }
+    metadata = {"model": "gpt-4o-2024-08-06", "input_tokens": 12, "batch": True, "x": None}
+    assert expected == event_of(metadata=metadata)
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    expected = {"id", "time", "channel", "direction"}
+    assert expected == set(event_of(tenant=None, source=None, feature=None, quantity=None))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        1795601656.25,
+        datetime(2026, 11, 25, 10, 14, 16, 250000, tzinfo=UTC),
+        datetime(2026, 11, 25, 15, 14, 16, 250000, tzinfo=timezone(timedelta(hours=5))),
+    ],
+)
+def test_a_time_is_written_in_utc(time: object) -> None:
+    assert datetime(2026, 11, 25, 10, 14, 16, 250000, UTC) == datetime.fromisoformat(
+        event_of(time=time)["time"]
+    )
+
+
+def test_a_text_of_an_enumeration_is_written_as_text() -> None:
+    assert "ai_sms" == event_of(feature=Feature.AI_SMS)["feature"]
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_a_line_is_one_line_of_json_whatever_is_in_it(name: str, value: str) -> None:
+    line = encode_usage(usage(metadata={name: value})).line
+    assert (1, dict) == (len(line.splitlines()), type(json.loads(line)))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"prompt": "What is the meaning of life?"},
+        {"Body": "Your code is 1234"},
+        {"to": "someone"},
+        {"phoneNumber": "hidden"},
+        {"note": "call +1 555 123 4567"},
+        {"note": "ann@example.com"},
+        {"model": "ann@example.com"},
+        {"number": 15551234567},
+        {"number": 15551234567.0},
+        {"note": "x" * 129},
+        {"note": "two\nlines"},
+        {"note": "\ud800"},
+        {"note": ["a", "list"]},
+        {"note": {"an": "object"}},
+        {"note": b"bytes"},
+        {"note": math.nan},
+        {"note": math.inf},
+        {"note": Decimal("1.5")},
+        {"note": object()},
+        {5: "five"},
+        {"ann@example.com": 1},
+    ],
+)
+def test_metadata_that_must_not_or_cannot_be_sent_is_left_out_and_counted(
+    metadata: dict[str, Any],
+) -> None:
+    encoded = encode_usage(usage(metadata={"model": "gpt-4o", **metadata} | metadata))
+    kept = json.loads(encoded.line).get("metadata", {})
+    assert (1, set()) == (encoded.withheld, set(kept) & {str(key) for key in metadata})
+
+
+@pytest.mark.parametrize("name", ["source", "feature"])
+@pytest.mark.parametrize("value", ["AI SMS", "", "x" * 65, "+15551234567", "5551234567"])
+def test_a_label_that_the_collector_would_refuse_costs_no_usage(name: str, value: str) -> None:
+    encoded = encode_usage(usage(**{name: value}))
+    assert (1, False) == (encoded.withheld, name in json.loads(encoded.line))
+
+
+def test_too_much_metadata_is_cut_down_to_its_counts() -> None:
+    texts = {f"key{number}": "x" * 100 for number in range(100)}
+    event = event_of(metadata={**texts, "input_tokens": 5})
+    assert {"input_tokens": 5} == event["metadata"]
+
+
+def test_metadata_is_never_larger_than_what_the_collector_takes() -> None:
+    event = event_of(metadata={f"counter{number:0100}": number for number in range(200)})
+    assert MAX_METADATA_BYTES >= len(json.dumps(event["metadata"], separators=(",", ":")))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": ""},
+        {"id": "x" * 256},
+        {"id": None},
+        {"id": "ann@example.com"},
+        {"id": "call +1 555 123 4567"},
+        {"id": "\ud800"},
+        {"time": "yesterday"},
+        {"time": math.nan},
+        {"time": math.inf},
+        {"time": 1e30},
+        {"time": None},
+        {"channel": None},
+        {"channel": "x" * 9000},
+        {"direction": 5},
+        {"tenant": ""},
+        {"tenant": 5},
+        {"tenant": "ann@example.com"},
+        {"feature": ["unhashable"]},
+        {"quantity": "many"},
+        {"quantity": True},
+        {"quantity": math.nan},
+        {"metadata": Broken()},
+        {"metadata": 5},
+    ],
+)
+def test_a_usage_that_cannot_be_sent_is_an_error_and_nothing_else(changes: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError, OverflowError, RuntimeError, AttributeError)):
+        encode_usage(usage(**changes))
+
+
+@given(st.text(alphabet="+()-. 0123456789abc@%", min_size=1, max_size=40))
+def test_no_text_that_looks_personal_to_the_collector_is_written(value: str) -> None:
+    kept = event_of(metadata={"note": value}).get("metadata", {})
+    assert not is_personal(kept.get("note"))

@@ -1,0 +1,186 @@
+from pathlib import Path
+
+import pytest
+
+from meterline.delivery.folder import FolderShelf
+from meterline.delivery.segment import Record
+from meterline.delivery.shelf import MemoryShelf, Shelf
+from meterline.delivery.spool import Spool
+from meterline.delivery.terms import WhenFull
+from meterline.notices import Notices
+
+SIZE = 65_536
+LIMIT = 4 * SIZE
+LINE = b"x" * 1000
+IN_ONE = SIZE // 1012
+
+
+@pytest.fixture(params=["folder", "memory"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    if request.param == "memory":
+        return MemoryShelf(segment_bytes=SIZE)
+    return FolderShelf(str(tmp_path / "spool"), segment_bytes=SIZE)
+
+
+def make_spool(shelf: Shelf, when_full: WhenFull = WhenFull.DROP_OLDEST) -> Spool:
+    spool = Spool(shelf, max_bytes=LIMIT, when_full=when_full, notices=Notices())
+    spool.provide()
+    return spool
+
+
+def take_all(spool: Spool) -> list[bytes]:
+    lines = []
+    while (batch := spool.take(0.0, most=1000, most_bytes=10**9)) is not None:
+        lines += [record.line for record in batch.records]
+        spool.settle(batch, batch.records)
+    return lines
+
+
+def fill(spool: Spool, count: int) -> list[bytes]:
+    lines = [f"{number:05}".encode() + LINE[5:] for number in range(count)]
+    for line in lines:
+        spool.put(line)
+        spool.provide()
+    return lines
+
+
+def test_what_was_put_is_taken_once(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    lines = fill(spool, 3 * IN_ONE)
+    assert (sorted(lines), []) == (sorted(take_all(spool)), take_all(spool))
+
+
+def test_a_full_spool_drops_the_oldest_and_keeps_the_newest(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    lines = fill(spool, 10 * IN_ONE)
+    kept = sorted(take_all(spool))
+    assert (lines[-len(kept) :], len(lines)) == (kept, spool.dropped + len(kept))
+
+
+def test_a_full_spool_drops_the_newest_and_keeps_the_oldest_where_that_is_asked(
+    shelf: Shelf,
+) -> None:
+    spool = make_spool(shelf, WhenFull.DROP_NEWEST)
+    lines = fill(spool, 10 * IN_ONE)
+    kept = sorted(take_all(spool))
+    assert (lines[: len(kept)], len(lines)) == (kept, spool.dropped + len(kept))
+
+
+@pytest.mark.parametrize("when_full", WhenFull)
+def test_a_full_spool_holds_what_the_limit_allows_and_no_more(
+    shelf: Shelf, when_full: WhenFull
+) -> None:
+    spool = make_spool(shelf, when_full)
+    fill(spool, 10 * IN_ONE)
+    assert 2 * SIZE < spool.pending() * 1012 <= LIMIT
+
+
+@pytest.mark.parametrize("when_full", WhenFull)
+def test_a_spool_that_was_full_takes_usage_again_when_it_was_sent(
+    shelf: Shelf, when_full: WhenFull
+) -> None:
+    spool = make_spool(shelf, when_full)
+    fill(spool, 10 * IN_ONE)
+    take_all(spool)
+    before = spool.dropped
+    spool.provide()
+    lines = fill(spool, 2 * IN_ONE)
+    assert (before, sorted(lines)) == (spool.dropped, sorted(take_all(spool)))
+
+
+def test_events_that_are_being_sent_are_not_dropped(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    first = fill(spool, 2 * IN_ONE)
+    batch = spool.take(0.0, most=5, most_bytes=10**9)
+    assert batch is not None
+    fill(spool, 10 * IN_ONE)
+    spool.settle(batch, batch.records)
+    assert first[5] in take_all(spool)
+
+
+def test_an_unsettled_batch_is_taken_again(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    lines = fill(spool, 3)
+    batch = spool.take(0.0, most=9, most_bytes=10**9)
+    assert batch is not None
+    spool.give_back(batch)
+    assert lines == take_all(spool)
+
+
+def test_a_parked_event_is_pending_and_comes_when_its_time_has_come(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    spool.park(b"held", retry_at=50.0)
+    early = spool.take(49.0, most=9, most_bytes=10**9)
+    late = spool.take(50.0, most=9, most_bytes=10**9)
+    assert (1, None, True) == (spool.held(), early, late is not None)
+
+
+class Interrupting(bytes):
+    """An event amid whose writing another is recorded on the same thread, as finalisers do."""
+
+    spool: Spool
+
+    def __radd__(self, head: bytes) -> bytes:
+        self.spool.put(b"inner")
+        return head + bytes(self)
+
+
+def test_what_is_recorded_amid_a_recording_on_the_same_thread_is_kept(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    outer = Interrupting(b"outer")
+    outer.spool = spool
+    spool.put(outer)
+    assert [b"outer", b"inner"] == take_all(spool)
+
+
+def test_a_limit_that_others_use_up_leaves_a_process_its_own_segments(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool")
+    others = [FolderShelf(path, segment_bytes=SIZE).create(patience=1) for _ in range(6)]
+    spool = make_spool(FolderShelf(path, segment_bytes=SIZE))
+    lines = fill(spool, 2 * IN_ONE)
+    assert (6, 0, lines) == (len(others), spool.dropped, take_all(spool))
+
+
+def test_a_closed_spool_leaves_what_is_pending_to_others(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool")
+    spool = make_spool(FolderShelf(path, segment_bytes=SIZE))
+    fill(spool, 3)
+    spool.close()
+    other = make_spool(FolderShelf(path, segment_bytes=SIZE))
+    assert 3 == other.adopt(most=9).events
+
+
+def test_a_closed_spool_without_anything_pending_leaves_no_file(tmp_path: Path) -> None:
+    spool = make_spool(FolderShelf(str(tmp_path / "spool"), segment_bytes=SIZE))
+    fill(spool, 3 * IN_ONE)
+    take_all(spool)
+    spool.close()
+    assert ["lock"] == [entry.name for entry in (tmp_path / "spool").iterdir()]
+
+
+def test_more_than_is_wanted_at_once_is_adopted_when_there_is_room(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool")
+    for _ in range(5):
+        dead = make_spool(FolderShelf(path, segment_bytes=SIZE))
+        fill(dead, 1)
+        dead.close()
+    spool = make_spool(FolderShelf(path, segment_bytes=SIZE))
+    found = []
+    for _ in range(3):
+        adoption = spool.adopt(most=2)
+        found.append((adoption.events, adoption.may_be_more))
+        take_all(spool)
+    assert [(2, True), (2, True), (1, False)] == found
+
+
+def test_marking_survives_what_has_no_result_yet(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool")
+    spool = make_spool(FolderShelf(path, segment_bytes=SIZE))
+    lines = fill(spool, 4)
+    batch = spool.take(0.0, most=9, most_bytes=10**9)
+    assert batch is not None
+    spool.settle(batch, [Record(*batch.records[1])])
+    spool.close()
+    other = make_spool(FolderShelf(path, segment_bytes=SIZE))
+    other.adopt(most=9)
+    assert [lines[0], *lines[2:]] == take_all(other)
