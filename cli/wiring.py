@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from cli.schema import require_current
+from collector.influx.target import Target, build_target
 from collector.intake import Intake, build_intake
+from collector.relay.job import Relay
 from costing.job import Costing
 from costing.prices import PriceBook, load_price_book
 from ledger.clock import Clock, system_clock
@@ -38,7 +40,18 @@ class Wiring:
     @property
     def costing(self) -> Costing:
         """The job that rolls up and prices."""
-        return Costing(self.engine, self.book)
+        return Costing(self.engine, self.book, ships=self.target is not None)
+
+    @property
+    def target(self) -> Target | None:
+        """The InfluxDB that the settings name, or None."""
+        return build_target(self.settings)
+
+    @property
+    def relay(self) -> Relay | None:
+        """The relay to that InfluxDB, or None."""
+        target = self.target
+        return None if target is None else Relay(self.engine, target, clock=self.clock)
 
 
 def override_settings(**values: str) -> None:

@@ -361,7 +361,10 @@ def _totals(engine: sa.Engine) -> str:
 def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     """Return all rows of the tables that revision 0002 has, without what later ones add to them."""
     later = {"users", "sign_ins", "sign_in_links", "sign_in_failures", "usage_tombstones"}
+    later |= {"unshipped_batches", "usage_tenant_days"}
+    later |= {"relay_state", "relay_health", "quarantined_points"}
     added = {
+        "usage_rollups_daily": {"shipped_revision"},
         "tenants": {"closed_at"},
         "usage_checkpoints": {"derived_count", "provisional_count", "taken_count"},
     }
