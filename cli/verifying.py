@@ -5,8 +5,9 @@ import sys
 import click
 from tabulate import tabulate
 
-from cli.options import known_tenant
+from cli.options import known_tenant, known_tenants
 from cli.wiring import open_ledger
+from collector.relay.verify import SeriesReport, SeriesVerifier
 from costing.verify import Report, verify
 from ledger.money import Nanos, format_usd
 
@@ -14,21 +15,50 @@ from ledger.money import Nanos, format_usd
 @click.command("verify")
 @click.option("--tenant", "tenant_id", help="Only this tenant.")
 def verify_ledger(tenant_id: str | None) -> None:
-    """Prove that ledger = rollups = CSV, or name the first difference and exit with 1."""
+    """Prove that ledger = rollups = CSV (= series), or name the first difference and exit with 1.
+
+    The series are those in InfluxDB, where one is configured.
+    """
     wiring = open_ledger()
     report = verify(wiring.engine, wiring.book, known_tenant(wiring, tenant_id))
     _print_totals(report)
-    for difference in report.differences:
+    differences = list(report.differences)
+    sides = "ledger = rollups = CSV"
+    if wiring.target is not None:
+        series = SeriesVerifier(wiring.engine, wiring.target).verify(
+            known_tenants(wiring, tenant_id), is_all=tenant_id is None, now=wiring.clock()
+        )
+        _print_unshipped(series)
+        differences += series.differences
+        sides += " = series"
+    for difference in differences:
         click.echo(
             f"DIFFERS {difference.tenant_id}: {difference.where}:"
             f" expected {difference.expected}, found {difference.found}",
             err=True,
         )
-    if report.differences:
+    if differences:
         sys.exit(1)
     cost = format_usd(Nanos(sum(t.cost for t in report.totals)))
     events = sum(t.events for t in report.totals)
-    click.echo(f"ledger = rollups = CSV: {events} events, {cost} USD")
+    click.echo(f"{sides}: {events} events, {cost} USD")
+
+
+def _print_unshipped(series: SeriesReport) -> None:
+    """Tell what is in no series, tenant by tenant, where there is any."""
+    rows = [
+        (tenant_id, waits.events, waits.rows + waits.days, waits.quarantined, waits.expired)
+        for tenant_id, waits in series.unshipped.items()
+        if waits.points or waits.quarantined or waits.expired
+    ]
+    if rows:
+        headers = ("tenant", "events to ship", "figures to ship", "quarantined", "expired")
+        aligned = ("left", "right", "right", "right", "right")
+        click.echo(
+            tabulate(
+                rows, headers=headers, tablefmt="plain", disable_numparse=True, colalign=aligned
+            )
+        )
 
 
 def _print_totals(report: Report) -> None:

@@ -51,7 +51,12 @@ class Wiring:
     def relay(self) -> Relay | None:
         """The relay to that InfluxDB, or None."""
         target = self.target
-        return None if target is None else Relay(self.engine, target, clock=self.clock)
+        if target is None:
+            return None
+        # InfluxDB's client takes a tenth of a second to load, which few commands need.
+        from collector.influx.writer import Writer  # noqa: PLC0415
+
+        return Relay(self.engine, target, writer=Writer(target), clock=self.clock)
 
 
 def override_settings(**values: str) -> None:

@@ -1,6 +1,9 @@
 """What InfluxDB's answers mean for whoever asked."""
 
 import re
+from contextlib import suppress
+
+import orjson
 
 from ledger.errors import (
     ForbiddenError,
@@ -40,7 +43,7 @@ def read_answer(status: int, text: str) -> MeterlineError | RejectedError | TooL
         status: of HTTP.
         text: the body, of which InfluxDB makes a message.
     """
-    reason = shorten(text.strip(), _REASON_LENGTH) or f"status {status}"
+    reason = _read_reason(text) or f"status {status}"
     if status == _TOO_LARGE:
         return TooLargeError(reason)
     if status == _UNPROCESSABLE or (status == _BAD_REQUEST and _OF_LINES.search(text)):
@@ -55,6 +58,15 @@ def read_answer(status: int, text: str) -> MeterlineError | RejectedError | TooL
         unavailable = UncertainError if status in _GATEWAY_ERRORS else UnavailableError
         return unavailable("influx_unavailable", f"InfluxDB answers {status}: {reason}")
     return InvalidError("influx_refused", f"InfluxDB refuses the request ({status}): {reason}")
+
+
+def _read_reason(text: str) -> str | None:
+    """Return what the body says: JSON with a message, or text, but no page of a proxy."""
+    with suppress(orjson.JSONDecodeError):
+        document = orjson.loads(text)
+        if isinstance(document, dict):
+            text = str(document.get("error") or document.get("message") or text)
+    return None if text.lstrip().startswith("<") else shorten(text.strip(), _REASON_LENGTH)
 
 
 def _not_found(text: str, reason: str) -> MissingError:

@@ -20,8 +20,8 @@ from collector.influx.buckets import Buckets
 from collector.influx.errors import UncertainError
 from collector.influx.target import Target
 from collector.influx.transport import Transport
-from collector.influx.writer import Writer
 from collector.relay.cargo import Cargo, Posted, post_cargo
+from collector.relay.delivery import Writes
 from collector.relay.leases import Leases
 from collector.relay.parcels import Parcel
 from collector.relay.reading import Oldest, read_parcels
@@ -73,14 +73,15 @@ class Relay:
     Args:
         engine: of the ledger.
         target: where to.
+        writer: writes there.
         clock: for leases and marks.
     """
 
-    def __init__(self, engine: sa.Engine, target: Target, *, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, target: Target, *, writer: Writes, clock: Clock) -> None:
         self._engine = engine
         self._target = target
         self._clock = clock
-        self._writer = Writer(target)
+        self._writer = writer
         self._buckets = Buckets(target, Transport(target))
         self._leases = Leases(engine, owner=uuid4().hex)
         self._call = timedelta(seconds=target.timeout_seconds)
@@ -102,10 +103,6 @@ class Relay:
             self._ship(tenants, shipped)
             self._note_health(shipped)
         return shipped
-
-    def close(self) -> None:
-        """Close the connections to InfluxDB."""
-        self._writer.close()
 
     def _ship(self, tenants: Iterable[TenantId], shipped: Shipped) -> None:
         try:
