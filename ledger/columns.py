@@ -51,6 +51,24 @@ def _utc_date_of_instant(element: utc_date, compiler: SQLCompiler, **options: An
     return f"to_char({instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
 
 
+class epoch_seconds(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - as above
+    """The whole seconds of an instant since 1970, without what is less than one."""
+
+    inherit_cache = True
+    type = sa.BigInteger()
+
+
+@compiles(epoch_seconds, "sqlite")
+def _seconds_of_text(element: epoch_seconds, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST(strftime('%s', {compiler.process(element.clauses, **options)}) AS INTEGER)"
+
+
+@compiles(epoch_seconds, "postgresql")
+def _seconds_of_instant(element: epoch_seconds, compiler: SQLCompiler, **options: Any) -> str:
+    instant = compiler.process(element.clauses, **options)
+    return f"CAST(floor(extract(epoch FROM {instant})) AS BIGINT)"
+
+
 def measure_columns() -> list[sa.Column[Any]]:
     """Return fresh columns for `Measures`, in its order."""
     quantity, *counts = MEASURE_COLUMNS

@@ -1,12 +1,13 @@
 """Writes lines through InfluxDB's own client, and says what became of them."""
 
+import gzip
 import re
 
 import urllib3
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
 
 from collector.influx.errors import RejectedError, UncertainError, read_answer
 from collector.influx.target import Target
@@ -15,6 +16,7 @@ from ledger.errors import UnavailableError
 _BEYOND_RETENTION = "points beyond retention policy"
 _DROPPED = re.compile(r"dropped=(\d+)")
 _MILLISECONDS = 1000
+_FASTEST = 1
 
 
 class Writer:
@@ -27,9 +29,9 @@ class Writer:
             token=target.token,
             org=target.org,
             timeout=round(target.timeout_seconds * _MILLISECONDS),
-            enable_gzip=True,
         )
-        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+        self._org = target.org
+        self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call] # as below
 
     def write(self, bucket: str, body: bytes) -> int:
         """Write lines with times in nanoseconds; return how many were too old for the bucket.
@@ -41,7 +43,16 @@ class Writer:
             MeterlineError: see `read_answer`.
         """
         try:
-            self._api.write(bucket, record=body)
+            self._service.post_write(  # type: ignore[no-untyped-call] # generated without types
+                self._org,
+                bucket,
+                # The client itself would compress as hard as can be: six times the time of
+                # the fastest way, for a quarter less bytes.
+                gzip.compress(body, _FASTEST),
+                precision="ns",
+                content_encoding="gzip",
+                content_type="text/plain; charset=utf-8",
+            )
         except ApiException as error:
             return self._read_refusal(error)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as e:

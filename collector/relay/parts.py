@@ -17,7 +17,6 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """What is compared of each measurement."""
 
-NANOS_A_SECOND = 1_000_000_000
 WINDOW_SECONDS = {USAGE: 86_400, USAGE_COST: 900, TENANT_DAY: 1}
 """How long a part is. Raw usage is compared by days of UTC, which all versions of InfluxDB cut
 alike; the figures of days by the start of the day, which is at a quarter of an hour nearly always.

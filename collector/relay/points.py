@@ -20,25 +20,29 @@ TENANT_DAY = "usage_tenant_day"
 MEASUREMENTS = (USAGE, USAGE_COST, TENANT_DAY)
 
 EVENT_COLUMNS = (
-    "event_id", "id", "time", "channel", "direction", "source", "feature", "model", "price_class",
-    *MEASURE_COLUMNS,
+    "event_id", "id", "channel", "direction", "source", "feature", "model", "price_class",
+    *MEASURE_COLUMNS, "stamp",
 )  # fmt: skip
-"""What a point of `usage` is made of, in this order."""
+"""What a point of `usage` is made of, in this order. `stamp` is its time in nanoseconds: the second
+of the event, and in it the booking number, so that no two events have the same."""
 
-_NANOS_A_SECOND = 1_000_000_000
+NANOS_A_SECOND = 1_000_000_000
 _MEASURES = ",".join(f"{name}=%di" for name in MEASURE_COLUMNS)
 _COST_FIELDS = f"count=%di,{_MEASURES},cost=%r,cost_nanos=%di,unpriced=%di %d"
-_KEY_START, _KEY_END = 3, 9
+_KEY_START, _KEY_END = 2, 8
 _TAG_ESCAPES = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 _FIELD_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 class Point(NamedTuple):
-    """A line, and how to name the point in it: within its tenant and measurement."""
+    """A line, and how to name the point in it: within its tenant and measurement.
+
+    `stamp` is its time in nanoseconds since 1970.
+    """
 
     measurement: str
-    point_id: str
-    time: datetime
+    point_id: str | int
+    stamp: int
     line: str
 
 
@@ -71,15 +75,12 @@ def usage_points(tenant_id: TenantId, events: Iterable[tuple[Any, ...]]) -> Iter
     """Yield a point for each raw row, given as the `EVENT_COLUMNS`."""
     heads: dict[tuple[Any, ...], str] = {}
     for event in events:
-        _event_id, number, time, *_ = event
         key = event[_KEY_START:_KEY_END]
         head = heads.get(key)
         if head is None:
             tags = _head(USAGE, tenant_id, *key).replace("%", "%%")
             head = heads[key] = f"{tags} {_MEASURES} %d"
-        stamp = int(time.timestamp()) * _NANOS_A_SECOND + number % _NANOS_A_SECOND
-        line = head % (*event[_KEY_END:], stamp)
-        yield Point(USAGE, str(number), time, line)
+        yield Point(USAGE, event[1], event[-1], head % event[_KEY_END:])
 
 
 def cost_point(tenant_id: TenantId, plan: str, row: RollupRow) -> Point:
@@ -89,16 +90,10 @@ def cost_point(tenant_id: TenantId, plan: str, row: RollupRow) -> Point:
         USAGE_COST, tenant_id, key.channel, key.direction, key.source, key.feature, key.model,
         key.price_class, plan,
     )  # fmt: skip
-    values = (
-        row.tally.events,
-        *row.tally.measures,
-        _to_usd(cost or 0),
-        cost or 0,
-        cost is None,
-        _stamp(row.day_start_utc),
-    )
-    point_id = f"{key.date} {key.rollup_id.hex}"
-    return Point(USAGE_COST, point_id, row.day_start_utc, f"{head} {_COST_FIELDS % values}")
+    stamp = to_stamp(row.day_start_utc)
+    costs = (_to_usd(cost or 0), cost or 0, cost is None)
+    fields = _COST_FIELDS % (row.tally.events, *row.tally.measures, *costs, stamp)
+    return Point(USAGE_COST, f"{key.date} {key.rollup_id.hex}", stamp, f"{head} {fields}")
 
 
 def day_point(tenant: Tenant, plan: str, date: object, start: datetime, sums: DaySums) -> Point:
@@ -114,8 +109,8 @@ def day_point(tenant: Tenant, plan: str, date: object, start: datetime, sums: Da
     )
     tags = f"{TENANT_DAY},plan={escape_tag(plan)},tenant={tenant.tenant_id}"
     counts = f"emails={sums.emails}i,unpriced={sums.unpriced}i"
-    line = f"{tags} name={name},{costs},{counts} {_stamp(start)}"
-    return Point(TENANT_DAY, str(date), start, line)
+    stamp = to_stamp(start)
+    return Point(TENANT_DAY, str(date), stamp, f"{tags} name={name},{costs},{counts} {stamp}")
 
 
 def _head(  # noqa: PLR0913, PLR0917 - the tags there are, in the order of the rollup key
@@ -144,8 +139,9 @@ def _head(  # noqa: PLR0913, PLR0917 - the tags there are, in the order of the r
     return ",".join([measurement, *parts])
 
 
-def _stamp(instant: datetime) -> int:
-    return int(instant.timestamp()) * _NANOS_A_SECOND
+def to_stamp(instant: datetime) -> int:
+    """Return the whole second of an instant, in nanoseconds since 1970."""
+    return int(instant.timestamp()) * NANOS_A_SECOND
 
 
 def _to_usd(nanos: int) -> float:

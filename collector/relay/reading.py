@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from collector.relay.days import read_due_days, read_due_rows, sum_days
 from collector.relay.parcels import DayMark, Parcel, PartOfBatch, RowMark
-from collector.relay.points import Point, cost_point, day_point, usage_points
+from collector.relay.points import Point, cost_point, day_point, to_stamp, usage_points
 from collector.relay.store import CALL_POINTS, list_batches, read_events, read_some_events
 from ledger.session import tenant_session
 from ledger.tenant import TenantId
@@ -105,6 +105,7 @@ def _read_large(
 def _parcel(
     tenant_id: TenantId, points: list[Point], oldest: datetime | None, **marks: Any
 ) -> Parcel:
-    kept = points if oldest is None else [point for point in points if point.time >= oldest]
+    first = None if oldest is None else to_stamp(oldest)
+    kept = points if first is None else [point for point in points if point.stamp >= first]
     expired = len(points) - len(kept)
     return Parcel(tenant_id=tenant_id, points=kept, expired=expired, **marks)

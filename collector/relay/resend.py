@@ -9,7 +9,7 @@ from collector.influx.buckets import Buckets, Flavour
 from collector.influx.query import Reader, quote_name, quote_text
 from collector.influx.target import Target
 from collector.influx.transport import Transport
-from collector.relay.points import MEASUREMENTS, USAGE
+from collector.relay.points import MEASUREMENTS, USAGE, to_stamp
 from ledger.errors import InvalidError
 from ledger.models import (
     quarantined_points,
@@ -156,7 +156,8 @@ class Dropping:
             self._reader.run(
                 f"DELETE FROM {quote_name(measurement)}"
                 f' WHERE "tenant" = {quote_text(tenant.tenant_id)}'
-                f" AND time >= {_nanos(start, tenant)} AND time < {_nanos(dates.end, tenant)}",
+                f" AND time >= {to_stamp(day_start(start, tenant))}"
+                f" AND time < {to_stamp(day_start(dates.end, tenant))}",
                 bucket=bucket,
             )
 
@@ -169,7 +170,3 @@ def read_last_taken(session: TenantSession) -> date | None:
     )
     last: date | None = session.connection.execute(query).scalar_one()
     return last
-
-
-def _nanos(day: date, tenant: Tenant) -> int:
-    return int(day_start(day, tenant).timestamp()) * 1_000_000_000

@@ -1,13 +1,14 @@
 """The SQL of the relay: what is due of a tenant, read; what was shipped, marked."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from collector.relay.parcels import DayMark, Delivered, Parcel, PartOfBatch, RowMark
-from collector.relay.points import EVENT_COLUMNS
+from collector.relay.points import EVENT_COLUMNS, NANOS_A_SECOND
+from ledger.columns import epoch_seconds
 from ledger.models import (
     quarantined_points,
     relay_state,
@@ -30,7 +31,11 @@ _BATCH = unshipped_batches.c
 _ROW = usage_rollups_daily.c
 _DAY = usage_tenant_days.c
 _REFUSED = quarantined_points.c
-_EVENT = [_RAW[name] for name in EVENT_COLUMNS]
+_STAMP = (
+    epoch_seconds(_RAW.time) * sa.literal_column(str(NANOS_A_SECOND), sa.BigInteger)
+    + _RAW.id % sa.literal_column(str(NANOS_A_SECOND), sa.BigInteger)
+).label("stamp")
+_EVENT = [_STAMP if name == "stamp" else _RAW[name] for name in EVENT_COLUMNS]
 
 
 class Waiting(NamedTuple):
@@ -90,7 +95,9 @@ def read_some_events(session: TenantSession, batch_id: int, *, after: str) -> Ev
 
 
 def _tuples(session: TenantSession, query: sa.Select[Any]) -> Events:
-    return [tuple(row) for row in session.connection.execute(query)]
+    # As the driver returns them: they are numbers and texts, and rows that can be read by name take
+    # a tenth of the relay's time.
+    return session.connection.execute(query).cursor.fetchall()
 
 
 def mark_shipped(
@@ -162,7 +169,7 @@ def _quarantine(
         point
         for parcel in parcels
         for point in (parcel.points if known else ())
-        if (point.measurement, point.point_id) in known
+        if (point.measurement, str(point.point_id)) in known
     ]
     if arrived:
         session.connection.execute(
@@ -171,7 +178,7 @@ def _quarantine(
                 _REFUSED.measurement == sa.bindparam("of_measurement"),
                 _REFUSED.point_id == sa.bindparam("of_id"),
             ),
-            [{"of_measurement": p.measurement, "of_id": p.point_id} for p in arrived],
+            [{"of_measurement": p.measurement, "of_id": str(p.point_id)} for p in arrived],
         )
     if delivered.refusals:
         session.connection.execute(
@@ -187,8 +194,8 @@ def _refused_values(
         yield {
             "tenant_id": tenant_id,
             "measurement": point.measurement,
-            "point_id": point.point_id,
-            "time": point.time,
+            "point_id": str(point.point_id),
+            "time": datetime.fromtimestamp(point.stamp // NANOS_A_SECOND, UTC),
             "line": point.line,
             "reason": reason,
             "quarantined_at": now,

@@ -15,13 +15,12 @@ from collector.relay.job import read_oldest
 from collector.relay.ledger_parts import find_starts, read_parts
 from collector.relay.parts import (
     FIELDS,
-    NANOS_A_SECOND,
     WINDOW_SECONDS,
     Figures,
     Key,
     differ,
 )
-from collector.relay.points import MEASUREMENTS, TENANT_DAY, USAGE, USAGE_COST
+from collector.relay.points import MEASUREMENTS, NANOS_A_SECOND, TENANT_DAY, USAGE, USAGE_COST
 from collector.relay.reading import Oldest
 from ledger.difference import Difference
 from ledger.session import tenant_session
