@@ -6,7 +6,6 @@ proxy that translates the one path that Debian's InfluxDB lacks, each time into 
 """
 
 import http.client
-import os
 import re
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from bench.costing import fill_history
 from bench.ledgers import NOW, create_ledger, open_copy, open_engine, open_intake
 from bench.table import Line
 from bench.timing import Side, Work, alternate
+from cli.wiring import override_settings
 from collector.influx.target import Target
 from collector.influx.writer import Writer
 from collector.relay.job import Relay
@@ -152,15 +152,9 @@ def _memory(folder: Path, influx: Influx) -> Line:
     """Let the command ship a large backlog of few tenants, and see what the system says of it."""
     ledger = fill_history(folder / "backlog.db", BACKLOG, ships=True)
     influx.query('CREATE DATABASE "meterline"')
-    process = subprocess.Popen(
-        [Path(sys.executable).parent / "meterline", "work", "--once"],
-        env={
-            **os.environ,
-            "METERLINE_DATABASE_URL": f"sqlite:///{ledger}",
-            "METERLINE_INFLUX_URL": influx.url,
-        },
-        stdout=subprocess.DEVNULL,
-    )
+    override_settings(database_url=f"sqlite:///{ledger}", influx_url=influx.url)
+    command = [str(Path(sys.executable).parent / "meterline"), "work", "--once"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     peak = _watch_memory(process)
     found = influx.value('SELECT count("quantity") FROM "usage"')
     if process.returncode or found != BACKLOG:

@@ -24,17 +24,21 @@ def keep_shipping(relay: Relay, stop: threading.Event) -> None:
     failures = 0
     told: list[str] = []
     while not stop.is_set():
+        failures += 1
         try:
-            faults = _faults(relay.run())
+            shipped = relay.run()
         except MeterlineError as error:
             faults = [f"waiting: {error.message}"]
         except Exception as error:  # noqa: BLE001 - a relay that died in silence would lag for ever
             faults = [f"the relay stopped short: {type(error).__name__}: {error}"]
+        else:
+            faults = _faults(shipped)
+            if shipped.error is None:  # a tenant that cannot be read holds up no other
+                failures = 0
         if faults != told:
             for fault in faults:
                 click.echo(fault, err=True)
             told = faults
-        failures = failures + 1 if faults else 0
         stop.wait(backoff_seconds(failures))
 
 

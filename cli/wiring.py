@@ -68,11 +68,14 @@ def connect(database_url: str | None = None) -> Wiring:
     """Read the settings and connect, whatever the state of the ledger.
 
     Args:
-        database_url: the ledger to use instead of the one that the settings name.
+        database_url: the ledger to use instead of the one that the settings name. It is not
+            shipped: the series are those of the other one.
     """
     settings = load_settings()
     if database_url is not None:
-        settings = settings.model_copy(update={"database_url": SecretStr(database_url)})
+        settings = settings.model_copy(
+            update={"database_url": SecretStr(database_url), "influx_url": None}
+        )
     engine = create_ledger_engine(settings.database_url.get_secret_value())
     return Wiring(settings=settings, engine=engine, clock=system_clock)
 

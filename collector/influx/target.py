@@ -1,8 +1,11 @@
 """Where the series are: one InfluxDB, one bucket or two."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ledger.settings import Settings
+
+
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +27,11 @@ class Target:
     bucket: str = "meterline"
     usage_bucket: str = "meterline"
     timeout_seconds: float = 10.0
+
+    @property
+    def patient(self) -> "Target":
+        """The same, for requests over all that is there, which take longer than a write."""
+        return replace(self, timeout_seconds=max(self.timeout_seconds, _PATIENCE_SECONDS))
 
     @property
     def buckets(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Parcels that go out together, and what became of them."""
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -41,6 +42,37 @@ class Posted:
     error: MeterlineError | None = None
 
 
+class Posting:
+    """Sends a cargo in a thread of its own, from now on.
+
+    The thread keeps no process alive: what it is in the midst of is sent again by the next relay.
+    """
+
+    def __init__(self, cargo: Cargo, post: Callable[[Cargo], Posted]) -> None:
+        self.cargo = cargo
+        self._post = post
+        self._outcome: Posted | Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self) -> Posted:
+        """Wait until it is sent, or cannot be.
+
+        Raises:
+            UnavailableError: `ledger_unavailable`.
+        """
+        self._thread.join()
+        if isinstance(self._outcome, Posted):
+            return self._outcome
+        raise self._outcome or AssertionError("a thread that ended has an outcome")
+
+    def _run(self) -> None:
+        try:
+            self._outcome = self._post(self.cargo)
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            self._outcome = error
+
+
 def post_cargo(
     cargo: Cargo, writer: Writes, target: Target, *, before_call: Callable[[], None]
 ) -> Posted:
@@ -50,7 +82,10 @@ def post_cargo(
         cargo: what to send.
         writer: writes to InfluxDB.
         target: says which bucket is whose.
-        before_call: is called before each call; an error of it that is raised stops the posting.
+        before_call: is called before each call; an error of it stops the posting.
+
+    Raises:
+        UnavailableError: `ledger_unavailable`, when `before_call` needed the ledger.
     """
     delivery = Delivery(writer, before_call=before_call)
     posted = Posted({tenant_id: Delivered() for tenant_id in cargo.parcels})
@@ -69,6 +104,8 @@ def post_cargo(
                 # The bucket does not say which they were; they are counted with the first tenant.
                 next(iter(posted.delivered.values())).expired += sent.expired
     except MeterlineError as error:
+        if error.code == "ledger_unavailable":
+            raise
         return Posted(error=error)
     return posted
 

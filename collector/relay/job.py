@@ -6,10 +6,10 @@ the same points again, which changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from collector.influx.buckets import Buckets
 from collector.influx.errors import UncertainError
 from collector.influx.target import Target
 from collector.influx.transport import Transport
-from collector.relay.cargo import Cargo, Posted, post_cargo
+from collector.relay.cargo import Cargo, Posted, Posting, post_cargo
 from collector.relay.delivery import Writes
 from collector.relay.leases import Leases
 from collector.relay.parcels import Parcel
@@ -37,6 +37,9 @@ _LEASE_CALLS = 4
 that a call that nobody waits for any more has that time to come to its end."""
 
 _RETENTION_HOLDS = timedelta(minutes=10)
+
+_MOST_PARCELS = 20
+"""How much of a tenant is shipped before it is the next one's turn."""
 
 
 class Failure(NamedTuple):
@@ -110,18 +113,17 @@ class Relay:
         except MeterlineError as error:
             shipped.error = error
             return
-        sent: tuple[Cargo, Future[Posted]] | None = None
-        with ThreadPoolExecutor(1) as pool:
-            # While InfluxDB takes one cargo, the next one is read.
-            for cargo in self._load(tenants, oldest, shipped):
-                posting = pool.submit(self._post, cargo)
-                if sent is not None:
-                    self._finish(*sent, shipped)
-                sent = cargo, posting
-                if shipped.error is not None:
-                    break
-            if sent is not None:
-                self._finish(*sent, shipped)
+        sent: Posting | None = None
+        for cargo in self._load(tenants, oldest, shipped):
+            posted = None if sent is None else sent.wait()
+            if posted is not None and posted.error is not None:
+                break
+            # While InfluxDB takes one cargo, the one before is marked and the next one is read.
+            before, sent = sent, Posting(cargo, self._post)
+            if before is not None and posted is not None:
+                self._finish(before.cargo, posted, shipped)
+        if sent is not None:
+            self._finish(sent.cargo, sent.wait(), shipped)
         self._let_go(shipped.error)
 
     def _load(
@@ -132,7 +134,7 @@ class Relay:
             if not self._take(tenant_id):
                 shipped.busy += 1
                 continue
-            for parcel in self._read(tenant_id, oldest, shipped):
+            for parcel in islice(self._read(tenant_id, oldest, shipped), _MOST_PARCELS):
                 cargo.add(parcel)
                 if cargo.points >= CALL_POINTS:
                     yield cargo
@@ -150,7 +152,7 @@ class Relay:
             shipped.failures.append(Failure(tenant_id, f"{type(error).__name__}: {error}"))
 
     def _post(self, cargo: Cargo) -> Posted:
-        """Send a cargo; runs in another thread than all else."""
+        """Send a cargo; runs in a thread of its own."""
 
         def keep_leases() -> None:
             for tenant_id in cargo.parcels:
@@ -158,10 +160,9 @@ class Relay:
 
         return post_cargo(cargo, self._writer, self._target, before_call=keep_leases)
 
-    def _finish(self, cargo: Cargo, posting: Future[Posted], shipped: Shipped) -> None:
-        posted = posting.result()
+    def _finish(self, cargo: Cargo, posted: Posted, shipped: Shipped) -> None:
         if posted.error is not None:
-            shipped.error = shipped.error or posted.error
+            shipped.error = posted.error
             return
         for tenant_id in {**cargo.parcels, **dict.fromkeys(cargo.last)}:
             is_last = tenant_id in cargo.last

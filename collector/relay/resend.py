@@ -119,7 +119,7 @@ class Dropping:
     """Deletes points of tenants, on the versions of InfluxDB that can."""
 
     def __init__(self, engine: sa.Engine, target: Target) -> None:
-        transport = Transport(target)
+        transport = Transport(target.patient)
         self._engine = engine
         self._target = target
         self._buckets = Buckets(target, transport)

@@ -48,7 +48,7 @@ class SeriesVerifier:
     """
 
     def __init__(self, engine: sa.Engine, target: Target) -> None:
-        transport = Transport(target)
+        transport = Transport(target.patient)
         self._engine = engine
         self._target = target
         self._buckets = Buckets(target, transport)

@@ -1,6 +1,9 @@
 """The commands around InfluxDB, as a person types them."""
 
+import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,10 +12,13 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from cli.main import main
+from collector.intake import Intake
 from tests.builders import ai, sms
 from tests.conftest import Book, Run
-from tests.costed import tamper
+from tests.costed import book as book_only
+from tests.costed import only_row, tamper
 from tests.processes import Launcher, wait_until
+from tests.servers.faults import FaultProxy, Reply, Request
 from tests.servers.influx import Influx
 from tests.service.series.conftest import Ship
 
@@ -82,6 +88,55 @@ def test_a_worker_ships_while_it_costs(
         wait_until(lambda: influx.value(EVENTS) == 2, "the second one is, too")
     finally:
         launcher.close()
+
+
+def test_a_worker_goes_on_when_influxdb_is_back(
+    influx: Influx, book: Book, tmp_path: Path, ledger_url: str
+) -> None:
+    settings = {"METERLINE_INFLUX_URL": influx.url, "METERLINE_INFLUX_TIMEOUT_SECONDS": "0.5"}
+    influx.kill()
+    launcher = Launcher(tmp_path / "worker", ledger_url, **settings)
+    try:
+        worker = launcher.start("work")
+        book(sms("a"))
+        wait_until(lambda: "not shipped" in worker.log.read_text(), "the worker tells")
+        influx.start()
+        wait_until(lambda: influx.value(EVENTS) == 1, "the event is in InfluxDB")
+    finally:
+        launcher.close()
+
+
+def test_costing_waits_for_no_answer_of_influxdb(
+    faults: FaultProxy, engine: sa.Engine, intake: Intake, tmp_path: Path, ledger_url: str
+) -> None:
+    stuck = threading.Event()
+
+    def hang(request: Request) -> Reply | None:
+        if not request.path.startswith("/api/v2/write"):
+            return None
+        stuck.set()
+        return Reply(204, delay=30)
+
+    faults.rule = hang
+    launcher = Launcher(tmp_path / "worker", ledger_url, METERLINE_INFLUX_URL=faults.url)
+    try:
+        launcher.start("work")
+        book_only(intake, sms("a"))
+        wait_until(stuck.is_set, "the relay waits for an answer")
+        book_only(intake, sms("b"))
+        wait_until(lambda: only_row(engine).tally.events == 2, "the second event is costed")
+    finally:
+        launcher.close()
+
+
+def test_a_demo_ships_nothing_of_what_it_invents(
+    command: Command, influx: Influx, tmp_path: Path
+) -> None:
+    path = tmp_path / "demo.db"
+    done = command("demo", "--days", "1", "--no-serve", "--path", path)
+    with closing(sqlite3.connect(path)) as ledger:
+        (waiting,) = ledger.execute("SELECT count(*) FROM unshipped_batches").fetchone()
+    assert (0, 0, []) == (done.returncode, waiting, influx.query("SHOW MEASUREMENTS"))
 
 
 def test_rebuild_sends_usage_of_before_influxdb_was_configured(

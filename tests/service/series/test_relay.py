@@ -311,3 +311,23 @@ def test_history_is_not_sent_again_with_what_is_new(book: Book, ship: Ship) -> N
     ship()
     book(sms("new"))
     assert 3 == ship()
+
+
+def test_a_tenant_with_much_to_ship_takes_its_turn(
+    engine: sa.Engine, influx: Influx, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.relay.job._MOST_PARCELS", 2)
+    monkeypatch.setattr("collector.relay.reading.CALL_POINTS", 2)
+    for n in range(6):
+        book(sms(f"a{n}"), sms(f"b{n}"))
+    book(sms("k", tenant="karachi"))
+    relay = make_relay(engine, Target(url=influx.url))
+    relay.run()
+    first = {one["tags"]["tenant"]: one["values"][0][1] for one in by_tenant(influx)}
+    while relay.run().points:
+        pass
+    assert ({"acme": 2, "karachi": 1}, 13) == (first, influx.value(EVENTS))
+
+
+def by_tenant(influx: Influx) -> list[dict[str, Any]]:
+    return influx.query(f'{EVENTS} GROUP BY "tenant"')

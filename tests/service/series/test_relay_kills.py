@@ -37,7 +37,7 @@ class Outcome:
     waiting: tuple[int, int, int] = (0, 0, 0)
     work_exit: int = 0
     verify_exit: int = 0
-    proof: str = "ledger = rollups = CSV = series"
+    differences: str = ""
 
 
 @dataclass
@@ -106,7 +106,7 @@ def read_outcome(influx: Influx, ledger: sqlite3.Connection, meterline: Run) -> 
         waiting=waiting,
         work_exit=worked.returncode,
         verify_exit=verified.returncode,
-        proof=verified.stdout.splitlines()[-1].split(":")[0],
+        differences=verified.stderr,
     )
 
 
