@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 
 from ledger.settings import Settings
 
-
 _PATIENCE_SECONDS = 300.0
 
 
