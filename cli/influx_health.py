@@ -11,7 +11,7 @@ from collector.influx.target import Target
 from collector.influx.transport import Transport
 from ledger.errors import MeterlineError
 from ledger.session import operator_session
-from ledger.shipping import measure_unshipped, read_health, read_refusal
+from ledger.shipping import Health, measure_unshipped, read_health, read_refusal
 
 
 def examine_influx(wiring: Wiring) -> Iterator[Finding]:
@@ -70,13 +70,7 @@ def _backlog(wiring: Wiring) -> Iterator[Finding]:
         text += f", the oldest for {age.total_seconds():.0f} s"
     yield Finding(ok=not is_late, text=text + ("; is `meterline work` running?" if is_late else ""))
     if health is not None:
-        when = f"{health.failed_at:%Y-%m-%d %H:%M:%S} UTC"
-        over = health.recovered_at is not None
-        yield Finding(
-            ok=None if over else False,
-            text=f"the relay {'failed last' if over else 'fails since or at'} {when}:"
-            f" {health.last_error}" + (" (it works again)" if over else ""),
-        )
+        yield _describe_health(health)
     if refusal is not None:
         line, reason = refusal
         yield Finding(
@@ -85,3 +79,15 @@ def _backlog(wiring: Wiring) -> Iterator[Finding]:
         )
     if waits.expired:
         yield Finding(ok=None, text=f"{waits.expired} points were too old for their bucket")
+
+
+def _describe_health(health: Health) -> Finding:
+    when = f"{health.failed_at:%Y-%m-%d %H:%M:%S} UTC"
+    if health.recovered_at is not None:
+        text = f"the relay works again; it failed last at {when}: {health.last_error}"
+        return Finding(ok=None, text=text)
+    return Finding(
+        ok=False,
+        text=f"the relay fails, {health.failures} times in a row, last at {when}:"
+        f" {health.last_error}",
+    )

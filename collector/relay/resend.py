@@ -1,6 +1,6 @@
 """Makes series due again, and drops them where InfluxDB can: what `rebuild series` does first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
@@ -29,6 +29,9 @@ _BATCH = unshipped_batches.c
 _ROW = usage_rollups_daily.c
 _DAY = usage_tenant_days.c
 _ONE_DAY = timedelta(days=1)
+
+_MOST_BATCHES = 1000
+"""Most batches handed over by one statement, so that their numbers fit into it."""
 
 EVER = DateRange(start=FIRST_DATE, end=LAST_DATE)
 
@@ -70,29 +73,51 @@ def _list_dates(session: TenantSession, dates: DateRange) -> list[date]:
 
 def _make_batches_due(session: TenantSession, day: date, *, now: datetime) -> None:
     """Hand the batches that have events of a date to the relay, unless they wait already."""
-    own = _RAW.tenant_id == session.tenant_id
-    of_day = sa.select(_RAW.batch_id).where(own, _RAW.date == day).distinct()
-    session.connection.execute(
-        sa.update(unshipped_batches)
-        .where(_BATCH.tenant_id == session.tenant_id, _BATCH.batch_id.in_(of_day))
-        .values(shipped_until=None)
+    query = (
+        sa.select(_RAW.batch_id)
+        .distinct()
+        .where(_RAW.tenant_id == session.tenant_id, _RAW.date == day)
+        .order_by(_RAW.batch_id)
     )
-    waiting = [
-        sa.select(table.c.batch_id).where(table.c.tenant_id == session.tenant_id)
-        for table in (usage_batches, unshipped_batches)
-    ]
-    wanted = (
-        sa.select(
-            _RAW.tenant_id,
-            _RAW.batch_id,
-            sa.func.count(),
-            sa.literal(now, _BATCH.booked_at.type),
+    found = list(session.connection.execute(query).scalars())
+    for start in range(0, len(found), _MOST_BATCHES):
+        part = found[start : start + _MOST_BATCHES]
+        session.connection.execute(
+            sa.update(unshipped_batches)
+            .where(_BATCH.tenant_id == session.tenant_id, _BATCH.batch_id.in_(part))
+            .values(shipped_until=None)
         )
-        .where(own, _RAW.batch_id.in_(of_day), *(_RAW.batch_id.not_in(each) for each in waiting))
+        new = sorted(set(part) - _find_waiting(session, part))
+        if new:
+            _queue_batches(session, new, now=now)
+
+
+def _find_waiting(session: TenantSession, batch_ids: Sequence[int]) -> set[int]:
+    """Return those batches that wait to be costed, and will be shipped then, or to be shipped."""
+    found: set[int] = set()
+    for table in (usage_batches, unshipped_batches):
+        query = sa.select(table.c.batch_id).where(
+            table.c.tenant_id == session.tenant_id, table.c.batch_id.in_(batch_ids)
+        )
+        found.update(session.connection.execute(query).scalars())
+    return found
+
+
+def _queue_batches(session: TenantSession, batch_ids: Sequence[int], *, now: datetime) -> None:
+    counted = (
+        sa.select(
+            _RAW.tenant_id, _RAW.batch_id, sa.func.count(), sa.literal(now, _BATCH.booked_at.type)
+        )
+        .where(
+            _RAW.tenant_id == session.tenant_id,
+            # Without the range SQLite reads all usage of the tenant.
+            _RAW.batch_id.between(batch_ids[0], batch_ids[-1]),
+            _RAW.batch_id.in_(batch_ids),
+        )
         .group_by(_RAW.tenant_id, _RAW.batch_id)
     )
     columns = ["tenant_id", "batch_id", "event_count", "booked_at"]
-    session.connection.execute(sa.insert(unshipped_batches).from_select(columns, wanted))
+    session.connection.execute(sa.insert(unshipped_batches).from_select(columns, counted))
 
 
 def _make_figures_due(session: TenantSession, day: date) -> None:
