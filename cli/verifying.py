@@ -1,6 +1,7 @@
 """`meterline verify`: proves that all sides say the same, or names the first difference."""
 
 import sys
+from collections.abc import Iterable
 
 import click
 from tabulate import tabulate
@@ -9,6 +10,7 @@ from cli.options import known_tenant, known_tenants
 from cli.wiring import open_ledger
 from collector.relay.verify import SeriesReport, SeriesVerifier
 from costing.verify import Report, verify
+from ledger.difference import Difference
 from ledger.money import Nanos, format_usd
 
 
@@ -22,6 +24,7 @@ def verify_ledger(tenant_id: str | None) -> None:
     wiring = open_ledger()
     report = verify(wiring.engine, wiring.book, known_tenant(wiring, tenant_id))
     _print_totals(report)
+    _print_differences(report.differences)
     differences = list(report.differences)
     sides = "ledger = rollups = CSV"
     if wiring.target is not None:
@@ -29,19 +32,23 @@ def verify_ledger(tenant_id: str | None) -> None:
             known_tenants(wiring, tenant_id), is_all=tenant_id is None, now=wiring.clock()
         )
         _print_unshipped(series)
+        _print_differences(series.differences)
         differences += series.differences
         sides += " = series"
+    if differences:
+        sys.exit(1)
+    cost = format_usd(Nanos(sum(t.cost for t in report.totals)))
+    events = sum(t.events for t in report.totals)
+    click.echo(f"{sides}: {events} events, {cost} USD")
+
+
+def _print_differences(differences: Iterable[Difference]) -> None:
     for difference in differences:
         click.echo(
             f"DIFFERS {difference.tenant_id}: {difference.where}:"
             f" expected {difference.expected}, found {difference.found}",
             err=True,
         )
-    if differences:
-        sys.exit(1)
-    cost = format_usd(Nanos(sum(t.cost for t in report.totals)))
-    events = sum(t.events for t in report.totals)
-    click.echo(f"{sides}: {events} events, {cost} USD")
 
 
 def _print_unshipped(series: SeriesReport) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -99,24 +99,27 @@ def _read_usage(session: TenantSession, start: datetime) -> Parts:
 
 def _read_figures(session: TenantSession, start: datetime) -> Parts:
     """Sum the rows by the start of their day, and by their date."""
-    days = _read_days(session, start)
+    days = _read_days(session)
     rows: defaultdict[Key, list[Any]] = defaultdict(list)
     of_date: defaultdict[date, list[Any]] = defaultdict(list)
     waiting: defaultdict[Key, int] = defaultdict(int)
     for row in _list_rows(session):
+        known = (row.cost or 0, row.is_ai, row.is_twilio, row.is_email, row.quantity)
+        of_date[row.date].append((*known, row.cost is None))
         if row.day_start_utc >= start:
             key = key_at(USAGE_COST, row.day_start_utc)
             rows[key].append((1, row.count, *row[_FIRST_MEASURE:], row.cost or 0, row.cost is None))
-            waiting[key] += row.is_due
-        if row.date in days:
-            known = (row.cost or 0, row.is_ai, row.is_twilio, row.is_email, row.quantity)
-            of_date[row.date].append((*known, row.cost is None))
+            # The relay looks at days that are due. A row that is due and whose day is not waits for
+            # nobody: somebody has been at the ledger.
+            waiting[key] += row.is_due and row.date in days and days[row.date].is_due
     parts = {
         key: Part(tuple(map(sum, zip(*group, strict=True))), waiting[key])
         for key, group in rows.items()
     }
-    for day, (begin, is_due) in days.items():
-        parts[key_at(TENANT_DAY, begin)] = Part(_day_figures(of_date[day]), int(is_due))
+    for day, booked in days.items():
+        if booked.start >= start:
+            figures = _day_figures(of_date[day])
+            parts[key_at(TENANT_DAY, booked.start)] = Part(figures, int(booked.is_due))
     return parts
 
 
@@ -138,11 +141,16 @@ def _list_rows(session: TenantSession) -> Any:
     return session.connection.execute(query)
 
 
-def _read_days(session: TenantSession, start: datetime) -> dict[date, tuple[datetime, bool]]:
+class _Day(NamedTuple):
+    start: datetime
+    is_due: bool
+
+
+def _read_days(session: TenantSession) -> dict[date, _Day]:
     query = sa.select(_DAY.date, _DAY.day_start_utc, is_day_due()).where(
-        _DAY.tenant_id == session.tenant_id, _DAY.day_start_utc >= start
+        _DAY.tenant_id == session.tenant_id
     )
-    return {day: (begin, due) for day, begin, due in session.connection.execute(query)}
+    return {day: _Day(start, due) for day, start, due in session.connection.execute(query)}
 
 
 def _day_figures(rows: list[Any]) -> tuple[float, ...]:

@@ -20,6 +20,7 @@ from tests.costed import only_row, tamper
 from tests.processes import Launcher, wait_until
 from tests.servers.faults import FaultProxy, Reply, Request
 from tests.servers.influx import Influx
+from tests.servers.influx_stand_in import ORG, InfluxTwoStandIn
 from tests.service.series.conftest import Ship
 
 EVENTS = 'SELECT count("quantity") FROM "usage"'
@@ -217,6 +218,17 @@ def test_verify_names_what_the_series_lack(
     assert (1, text) == (done.returncode, done.stderr)
 
 
+def test_verify_tells_what_the_ledger_lacks_also_where_influxdb_is_down(
+    command: Command, influx: Influx, engine: sa.Engine, book: Book
+) -> None:
+    book(sms("a"))
+    tamper(engine, "UPDATE usage_rollups_daily SET quantity = 7")
+    influx.kill()
+    done = command("verify")
+    told = [line.split(":")[0] for line in done.stderr.splitlines()]
+    assert (1, ["DIFFERS acme", "error"]) == (done.returncode, told)
+
+
 def test_verify_shows_apart_what_waits(command: Command, book: Book) -> None:
     book(sms("a"))
     done = command("verify")
@@ -273,6 +285,13 @@ def test_doctor_tells_an_influxdb_that_is_too_old(command: Command, influx: Infl
     url = f"http://127.0.0.1:{influx.bare_port}"
     (wrong,) = doctor_says(command, METERLINE_INFLUX_URL=url)
     assert "older than 1.8" in wrong
+
+
+def test_doctor_tells_a_token_that_is_refused(command: Command) -> None:
+    with closing(InfluxTwoStandIn()) as two:
+        settings = {"METERLINE_INFLUX_URL": two.url, "METERLINE_INFLUX_ORG": ORG}
+        (wrong,) = doctor_says(command, **settings, METERLINE_INFLUX_TOKEN="s3cret-of-a-test")
+    assert (True, False) == ("InfluxDB refuses the token (401)" in wrong, "s3cret" in wrong)
 
 
 def test_doctor_tells_figures_that_expire(command: Command, influx: Influx) -> None:

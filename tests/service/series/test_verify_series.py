@@ -136,6 +136,22 @@ def test_a_change_in_the_ledger_that_was_not_shipped_is_named(
 
 
 @pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE usage_rollups_daily SET estimated_cost = 7, revision = 9",
+        "DELETE FROM usage_tenant_days",
+    ],
+)
+def test_a_row_that_changed_behind_the_back_of_its_day_waits_for_nobody_and_is_named(
+    engine: sa.Engine, verify: Verify, damage: str
+) -> None:
+    tamper(engine, f"{damage} WHERE tenant_id = 'karachi'")
+    (found,) = verify()
+    assert "karachi series usage_" == found[:21]
+
+
+@pytest.mark.usefixtures("shipped")
 def test_what_waits_for_costing_or_shipping_is_no_difference(
     intake: Intake, book: Book, verify: Verify
 ) -> None:
