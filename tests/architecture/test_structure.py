@@ -15,7 +15,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
 SERVER = sorted(set(PACKAGES) - {"tests", "bench"})
 SOURCES = sorted(path for package in (*SERVER, "bench") for path in (ROOT / package).rglob("*.py"))
-REFERENCE_TABLES = {"api_keys", "price_books", "sequences"}
+REFERENCE_TABLES = {"api_keys", "price_books", "relay_health", "sequences"}
 # Users are few; of the others a row is taken out after it expired.
 ACCOUNT_TABLES = {"users", "sign_ins", "sign_in_links", "sign_in_failures"}
 LAYERS = [
