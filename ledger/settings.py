@@ -1,6 +1,7 @@
 """Settings from the environment, read once, typed, with all faults reported together."""
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +20,7 @@ SETTING_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
 _MIN_JWT_SECRET_BYTES = 32
 _SYMMETRIC = "HS256"
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _OWN_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 
 
@@ -66,6 +68,22 @@ class Settings(BaseSettings):
             "Local dates, today included, whose raw usage `meterline retention run` keeps; unset:"
             " it is kept for ever."
         ),
+    )
+    influx_url: str | None = Field(
+        default=None, description="Address of InfluxDB; unset: there are no series."
+    )
+    influx_token: SecretStr | None = Field(
+        default=None, description="Its token; on 1.8 with authentication, `user:password`."
+    )
+    influx_org: str = Field(default="", description="Its organisation, on 2.x.")
+    influx_bucket: str = Field(
+        default="meterline", description="Its bucket; a database of that name on 1.x and 3.x."
+    )
+    influx_usage_bucket: str | None = Field(
+        default=None, description="A bucket of their own for raw points, with its own retention."
+    )
+    influx_timeout_seconds: float = Field(
+        default=10.0, ge=0.1, le=300, description="How long to wait for one answer of InfluxDB."
     )
     # Comes before the settings that depend on it: a field can only look at those above it.
     jwt_algorithm: Literal["HS256", "RS256", "ES256"] | None = Field(
@@ -121,6 +139,24 @@ class Settings(BaseSettings):
             raise ValueError(f"needs at least {_MIN_HASH_KEY} characters")
         return value
 
+    @field_validator("influx_url", "influx_token", "influx_usage_bucket", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        # A variable that is there and empty is how a file of settings leaves one out.
+        return None if value == "" else value
+
+    @field_validator("influx_url")
+    @classmethod
+    def _a_web_address(cls, value: str | None) -> str | None:
+        return None if value is None else _parse_web_address(value)
+
+    @field_validator("influx_bucket", "influx_usage_bucket")
+    @classmethod
+    def _a_bucket(cls, value: str | None) -> str | None:
+        if value is not None and _BUCKET.fullmatch(value) is None:
+            raise ValueError("has 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit")
+        return value
+
     @field_validator("jwt_secret")
     @classmethod
     def _a_shared_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -147,6 +183,24 @@ class Settings(BaseSettings):
     @classmethod
     def _map_roles(cls, value: object) -> object:
         return _parse_roles(value) if isinstance(value, str) else value
+
+
+def _parse_web_address(text: str) -> str:
+    """Check an address of a server, without a trailing slash, a query or a password in it.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    try:
+        parts = urlsplit(text)
+        is_complete = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_bare = not (parts.query or parts.fragment or parts.username or parts.password)
+        _ = parts.port
+    except ValueError:
+        is_complete = is_bare = False
+    if not (is_complete and is_bare):
+        raise ValueError("must be an address like http://127.0.0.1:8086, without more in it")
+    return text.rstrip("/")
 
 
 def _need(is_there: bool, info: ValidationInfo, algorithms: set[str]) -> None:  # noqa: FBT001 - one fact about the field, positional as in a sentence
