@@ -4,13 +4,14 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 
-from bench import booking, costing, export, summary
+from bench import booking, costing, export, relay, summary
 from bench.table import Line, format_table
 
 SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "booking": booking.measure,
     "costing": costing.measure,
     "export": export.measure,
+    "relay": relay.measure,
     "summary": summary.measure,
 }
 
