@@ -13,9 +13,10 @@ from zlib import crc32
 from ledger.engine import is_postgresql
 from ledger.event import UsageEvent
 from ledger.measures import MEASURE_COLUMNS
-from ledger.models import usage_metrics
+from ledger.models import BOOKING_SEQUENCE, usage_metrics
 from ledger.postgresql import open_cursor
 from ledger.session import TenantSession
+from ledger.tenant import TenantId
 
 _INSERTED = ("tenant_id", "id", "batch_id", *UsageEvent._fields[:-1], *MEASURE_COLUMNS)
 _EVENT_ID = itemgetter(_INSERTED.index("event_id"))
@@ -44,6 +45,22 @@ _MOVE = (
     f"INSERT INTO {usage_metrics.name} ({_NAMES}) SELECT {_NAMES} FROM {_INCOMING}"
     " ON CONFLICT DO NOTHING"
 )
+
+_NUMBERS = ("id", "batch_id")
+INSERT_ALONE = (
+    f"INSERT INTO {usage_metrics.name} ({_NAMES}) SELECT "
+    + ", ".join("number" if name in _NUMBERS else f"%({name})s" for name in _INSERTED)
+    + f" FROM nextval('{BOOKING_SEQUENCE}') AS number ON CONFLICT DO NOTHING"
+)
+"""Inserts one event into PostgreSQL, a batch by itself; its number is `currval` from then on."""
+
+
+def alone_values(tenant_id: TenantId, event: UsageEvent) -> dict[str, Any]:
+    """Return the values that `INSERT_ALONE` names."""
+    *fields, measures = event
+    given = (tenant_id, *fields, *measures)
+    names = (name for name in _INSERTED if name not in _NUMBERS)
+    return dict(zip(names, given, strict=True))
 
 
 def insert_events(

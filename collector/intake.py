@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from collector.events import MAX_ID, FindTenant, Read, Rules, read_event
 from collector.metadata import DEFAULT_KEYS, MetadataPolicy
 from collector.personal import PERSONAL, is_personal, is_personal_identifier
-from collector.store import book_events
+from collector.store import book_alone, book_events
 from ledger.errors import ConflictError, InvalidError, shorten
 from ledger.event import Status, UsageEvent
 from ledger.session import insist, operator_session, tenant_session
 from ledger.settings import Settings
 from ledger.tenant import Tenant, TenantId
-from ledger.tenants import add_tenant, find_tenants
+from ledger.tenants import add_tenant, find_tenants, look_up_tenant
 
 TRANSACTION_EVENTS = 1000
 """Most events in one transaction, so that a writer never holds the ledger for long."""
@@ -97,6 +97,8 @@ class Intake:
         self, tenant_id: TenantId, events: list[UsageEvent], *, now: datetime
     ) -> list[Status]:
         def book() -> list[Status]:
+            if len(events) == 1 and book_alone(self._engine, tenant_id, events[0], now=now):
+                return [Status.STORED]
             with tenant_session(self._engine, tenant_id, write=True) as session:
                 return book_events(session, events, now=now)
 
@@ -106,8 +108,7 @@ class Intake:
         self, submitted: Sequence[object], only_tenant: TenantId | None, *, now: datetime
     ) -> FindTenant:
         """Return a look-up that knows all tenants of a request after one query."""
-        with operator_session(self._engine) as session:
-            found = find_tenants(session, _named_tenants(submitted, only_tenant))
+        found = self._find_tenants(_named_tenants(submitted, only_tenant))
         if not self._auto_register:
             return found.get
 
@@ -117,6 +118,14 @@ class Intake:
             return found[tenant_id]
 
         return find_or_register
+
+    def _find_tenants(self, named: set[TenantId]) -> dict[TenantId, Tenant]:
+        if len(named) == 1:  # nearly always
+            (tenant_id,) = named
+            tenant = look_up_tenant(self._engine, tenant_id)
+            return {} if tenant is None else {tenant_id: tenant}
+        with operator_session(self._engine) as session:
+            return find_tenants(session, named)
 
     def _register(self, tenant_id: TenantId, *, now: datetime) -> Tenant:
         with operator_session(self._engine, write=True) as session:

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-from collector.insert import insert_events
+from collector.insert import INSERT_ALONE, alone_values, insert_events
 from ledger.batches import add_batch
+from ledger.engine import is_postgresql
 from ledger.event import Status, UsageEvent
-from ledger.models import usage_metrics, usage_tombstones
+from ledger.message import tell
+from ledger.models import BOOKING_SEQUENCE, usage_batches, usage_metrics, usage_tombstones
 from ledger.sequence import take_numbers
 from ledger.session import TenantSession
+from ledger.tenant import TenantId
 
 UNKNOWN_FINGERPRINT = b"\x00"
 """Fingerprint of a row taken over from SP-3: nobody knows what was submitted."""
@@ -39,6 +43,22 @@ _WITHDRAW = sa.delete(usage_metrics).where(
     _OWN_TOMBSTONE.is_not(None),
 )
 
+# The same steps for an event that is alone. Its key is at hand, so that none of them looks further.
+# A statement sees what was committed before it began, as in a transaction of its own. Where there
+# is a tombstone, the second one breaks a constraint and with that takes back the first.
+_ALONE = (
+    INSERT_ALONE,
+    (
+        f"INSERT INTO {usage_batches.name} (tenant_id, batch_id, event_count, booked_at)"
+        " SELECT tenant_id, batch_id,"
+        f" CASE WHEN EXISTS (SELECT FROM {usage_tombstones.name} AS t"
+        " WHERE t.tenant_id = %(tenant_id)s AND t.event_id = %(event_id)s) THEN NULL ELSE 1 END,"
+        f" %(now)s FROM {usage_metrics.name}"
+        " WHERE tenant_id = %(tenant_id)s AND event_id = %(event_id)s"
+        f" AND id = currval('{BOOKING_SEQUENCE}')"
+    ),
+)
+
 
 def book_events(
     session: TenantSession, events: Sequence[UsageEvent], *, now: datetime
@@ -61,6 +81,21 @@ def book_events(
         _status(event, number, *booked[event.event_id])
         for event, number in zip(events, numbers, strict=True)
     ]
+
+
+def book_alone(engine: sa.Engine, tenant_id: TenantId, event: UsageEvent, *, now: datetime) -> bool:
+    """Book one event in one message to PostgreSQL; tell whether that is known to be done.
+
+    If not, the event has to go through `book_events`, which finds out what it is. That may be a
+    duplicate of itself, where the connection died after the commit.
+    """
+    if not is_postgresql(engine):
+        return False
+    values = {**alone_values(tenant_id, event), "now": now}
+    try:
+        return tell(engine, tenant_id, _ALONE, values) == [1, 1]
+    except IntegrityError:
+        return False
 
 
 def _status(event: UsageEvent, number: int, booked_as: int | None, fingerprint: bytes) -> Status:

@@ -138,22 +138,26 @@ def find_losses(connection: sa.Connection) -> list[str]:
 
 
 @contextmanager
-def open_cursor(connection: sa.Connection) -> Iterator[psycopg.Cursor[Any]]:
+def open_cursor(
+    connection: sa.Connection, kind: type[psycopg.Cursor[Any]] = psycopg.Cursor
+) -> Iterator[psycopg.Cursor[Any]]:
     """Give the driver's own cursor, within the connection's transaction, for what only it can do.
 
     Raises:
-        DBAPIError: what SQLAlchemy would raise; a connection that is dead leaves its pool.
+        DBAPIError: what SQLAlchemy would raise; a connection that is dead leaves its pool, and
+            so do the others.
     """
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor:
+    with kind(driver) as cursor:
         try:
             yield cursor
         except psycopg.Error as error:
             is_dead = driver.closed or driver.broken
             if is_dead:
                 connection.invalidate(error)
+                connection.engine.dispose()  # those that wait in the pool are as old
             raise DBAPIError.instance(
-                "COPY",
+                None,
                 None,
                 error,
                 psycopg.Error,

@@ -126,12 +126,14 @@ def insist(transaction: Callable[[], _T]) -> _T:
 
 
 @contextmanager
-def _transaction(
-    engine: sa.Engine, begin: Callable[[sa.Connection], str]
-) -> Iterator[sa.Connection]:
+def translate_errors() -> Iterator[None]:
+    """Tell that the database does not answer in our own words; bugs stay what they are.
+
+    Raises:
+        UnavailableError: see `tenant_session`.
+    """
     try:
-        with _begun(engine, begin) as connection:
-            yield connection
+        yield
     except DatabaseError as error:
         # A damaged SQLite file is told by the plain class; the other subclasses are our bugs.
         if type(error) not in (OperationalError, DatabaseError):
@@ -141,6 +143,14 @@ def _transaction(
         if not error.connection_invalidated:
             raise
         raise _unavailable(error) from error
+
+
+@contextmanager
+def _transaction(
+    engine: sa.Engine, begin: Callable[[sa.Connection], str]
+) -> Iterator[sa.Connection]:
+    with translate_errors(), _begun(engine, begin) as connection:
+        yield connection
 
 
 @contextmanager

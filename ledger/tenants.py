@@ -1,11 +1,13 @@
 """Tenants and their dated periods in SQL."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from ledger.errors import ConflictError, MissingError
+from ledger.message import ask
 from ledger.models import costing_state, tenant_periods, tenants
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
@@ -15,10 +17,29 @@ DEFAULT_TIMEZONE = "UTC"
 
 _TICK = timedelta(microseconds=1)
 
+_ALL = (
+    sa.select(
+        tenants.c.tenant_id,
+        tenants.c.name,
+        tenants.c.closed_at,
+        tenant_periods.c.valid_from,
+        tenant_periods.c.plan,
+        tenant_periods.c.timezone,
+    )
+    .join(tenant_periods, tenants.c.tenant_id == tenant_periods.c.tenant_id)
+    .order_by(tenants.c.tenant_id, tenant_periods.c.valid_from)
+)
+_ONE = _ALL.where(tenants.c.tenant_id == sa.bindparam("tenant"))
+
 
 def find_tenants(session: OperatorSession, ids: set[TenantId]) -> dict[TenantId, Tenant]:
     """Return those of the named tenants that exist."""
     return _read(session, tenants.c.tenant_id.in_(sorted(ids)))
+
+
+def look_up_tenant(engine: sa.Engine, tenant_id: TenantId) -> Tenant | None:
+    """Return a tenant if it exists, by a transaction of its own that is as short as can be."""
+    return _build(ask(engine, _ONE, tenant=tenant_id)).get(tenant_id)
 
 
 def list_tenants(session: OperatorSession) -> list[Tenant]:
@@ -175,22 +196,13 @@ def _append_period(session: OperatorSession, tenant_id: TenantId, period: Tenant
 def _read(
     session: OperatorSession | TenantSession, condition: sa.ColumnElement[bool]
 ) -> dict[TenantId, Tenant]:
-    query = (
-        sa.select(
-            tenants.c.tenant_id,
-            tenants.c.name,
-            tenants.c.closed_at,
-            tenant_periods.c.valid_from,
-            tenant_periods.c.plan,
-            tenant_periods.c.timezone,
-        )
-        .join(tenant_periods, tenants.c.tenant_id == tenant_periods.c.tenant_id)
-        .where(condition)
-        .order_by(tenants.c.tenant_id, tenant_periods.c.valid_from)
-    )
+    return _build(session.connection.execute(_ALL.where(condition)))
+
+
+def _build(rows: Iterable[Sequence[Any]]) -> dict[TenantId, Tenant]:
     known: dict[TenantId, tuple[str, datetime | None]] = {}
     periods: dict[TenantId, list[TenantPeriod]] = {}
-    for tenant_id, name, closed_at, *period in session.connection.execute(query):
+    for tenant_id, name, closed_at, *period in rows:
         known[tenant_id] = name, closed_at
         valid_from, plan, timezone = period
         periods.setdefault(tenant_id, []).append(

@@ -9,7 +9,7 @@ from api.auth.policy import Policy
 from api.errors import UnauthorizedError
 from api.services import Services
 from ledger.accounts.sign_ins import find_sign_in
-from ledger.keys import KEY_PREFIX, find_key
+from ledger.keys import KEY_PREFIX, look_up_key
 from ledger.session import operator_session
 
 
@@ -45,8 +45,7 @@ def _read_authorization(services: Services) -> Caller:
 
 
 def _read_key(secret: str, services: Services) -> Caller:
-    with operator_session(services.engine) as session:
-        key = find_key(session, secret)
+    key = look_up_key(services.engine, secret)
     if key is None:
         raise UnauthorizedError("invalid_credential", "this API key is unknown or was revoked")
     return Caller(subject=f"key:{key.key_id}", scopes=key.scopes, tenant_id=key.tenant_id)
