@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ledger.batches import OPENING_BATCH
-from ledger.columns import whole_sum
+from ledger.columns import is_among, whole_sum
 from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.models import (
     costing_state,
@@ -44,7 +44,8 @@ def sum_batches(session: TenantSession, batch_ids: Sequence[int]) -> dict[Rollup
     """Return what the events of these batches come to."""
     # Without the range SQLite reads all usage of the tenant, to have it in the order of days.
     within = _RAW.batch_id.between(min(batch_ids), max(batch_ids))
-    return _sum(session, session.tenant_id, within, _RAW.batch_id.in_(batch_ids))
+    claimed = is_among(_RAW.batch_id, batch_ids, session.connection)
+    return _sum(session, session.tenant_id, within, claimed)
 
 
 def sum_costed(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from ledger.columns import whole_sum
+from ledger.columns import is_among, whole_sum
 from ledger.models import usage_batches
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
@@ -70,7 +70,7 @@ def finish_batches(session: TenantSession, batch_ids: Iterable[int]) -> None:
     session.connection.execute(
         sa.delete(usage_batches).where(
             usage_batches.c.tenant_id == session.tenant_id,
-            usage_batches.c.batch_id.in_(list(batch_ids)),
+            is_among(usage_batches.c.batch_id, batch_ids, session.connection),
         )
     )
 

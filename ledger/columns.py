@@ -1,9 +1,11 @@
 """Column types and column sets that several tables share."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ledger.measures import MEASURE_COLUMNS
 
@@ -54,6 +56,20 @@ class _Whole(sa.types.TypeDecorator[int]):
 def whole_sum(amount: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Return the sum of an integer column: an `int` on every database, None of no values."""
     return sa.func.sum(amount, type_=_Whole)
+
+
+def is_among(
+    column: sa.ColumnElement[int], numbers: Iterable[int], connection: sa.Connection
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a column holds one of many numbers.
+
+    PostgreSQL takes them as one array: as a list of parameters, hundreds of them were compared one
+    by one with every row, and read one by one by the driver.
+    """
+    if connection.dialect.name != "postgresql":
+        return column.in_(list(numbers))
+    array = sa.literal(list(numbers), ARRAY(sa.BigInteger))
+    return column.in_(sa.select(sa.func.unnest(array)))
 
 
 def measure_columns() -> list[sa.Column[Any]]:
