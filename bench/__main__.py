@@ -5,6 +5,9 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 
 from bench import booking, costing, export, providers, recording, summary
+from bench.postgresql import batches, singles
+from bench.postgresql import costing as postgresql_costing
+from bench.postgresql import reports as postgresql_reports
 from bench.table import Line, format_table
 
 SUBJECTS: dict[str, Callable[[], list[Line]]] = {
@@ -14,6 +17,10 @@ SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "providers": providers.measure,
     "recording": recording.measure,
     "summary": summary.measure,
+    "postgresql-batches": batches.measure,
+    "postgresql-singles": singles.measure,
+    "postgresql-costing": postgresql_costing.measure,
+    "postgresql-reports": postgresql_reports.measure,
 }
 
 

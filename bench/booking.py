@@ -27,7 +27,7 @@ EVENTS = 100_000
 REQUEST_EVENTS = 1000
 ASKED = 0.5
 
-_TENANT = "acme"
+TENANT = "acme"
 _MODELS = ("gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "house-llm")
 _FEATURES = ("ai_sms", "support_ai", "broadcast")
 
@@ -45,9 +45,9 @@ class Bare(NamedTuple):
 def measure() -> list[Line]:
     """Compare AI events and SMS, each in requests as they come over HTTP."""
     with TemporaryDirectory(prefix="bench-") as folder:
-        template = create_ledger(Path(folder, "ledger.db"), [_TENANT])
-        ai = _compare(template, [_ai_event(Random(n), n) for n in range(EVENTS)])
-        sms = _compare(template, [_sms_event(Random(n), n) for n in range(EVENTS)])
+        template = create_ledger(Path(folder, "ledger.db"), [TENANT])
+        ai = _compare(template, [ai_event(Random(n), n) for n in range(EVENTS)])
+        sms = _compare(template, [sms_event(Random(n), n) for n in range(EVENTS)])
     asked = f">= {ASKED}"
     name = f"book {EVENTS:,} {{}} events / bare insert, {{}}".format
     each = f"{TRANSACTION_EVENTS:,} a transaction"
@@ -126,7 +126,7 @@ def _book_once(template: Path, requests: Requests) -> Bare:
     return Bare(schema, rows)
 
 
-def _ai_event(random: Random, number: int) -> Event:
+def ai_event(random: Random, number: int) -> Event:
     """Return an OpenAI call; its id is random, as the provider's are."""
     return {
         "id": f"chatcmpl-{random.getrandbits(116):029x}",
@@ -141,7 +141,7 @@ def _ai_event(random: Random, number: int) -> Event:
     }
 
 
-def _sms_event(random: Random, number: int) -> Event:
+def sms_event(random: Random, number: int) -> Event:
     """Return a Twilio message; its id is random, as the provider's are."""
     return {
         "id": f"SM{random.getrandbits(128):032x}",
@@ -155,7 +155,7 @@ def _sms_event(random: Random, number: int) -> Event:
 def _common(number: int) -> Event:
     """Return what all events have; they happen in order, within the last days."""
     return {
-        "tenant": _TENANT,
+        "tenant": TENANT,
         "time": (NOW - timedelta(seconds=2 * (EVENTS - number))).isoformat(),
         "direction": "outbound",
         "feature": _FEATURES[number % len(_FEATURES)],

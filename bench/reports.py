@@ -30,7 +30,7 @@ def fill_rollups(path: Path, tenant_ids: Sequence[str], *, features: int) -> Pat
     """
     create_ledger(path, tenant_ids)
     with open_engine(path) as engine:
-        model = _book_one(engine, tenant_ids[0])
+        model = book_one(engine, tenant_ids[0])
     insert = (
         f"INSERT INTO usage_rollups_daily ({', '.join(model)})"
         f" VALUES ({', '.join(f':{name}' for name in model)})"
@@ -52,20 +52,21 @@ def make_services(engine: sa.Engine) -> Services:
     return Services(engine=engine, intake=open_intake(engine), settings=settings, clock=lambda: NOW)
 
 
-def make_key(engine: sa.Engine, tenant_id: str) -> str:
-    """Return the secret of a key that reads a tenant's reports."""
+def make_key(engine: sa.Engine, tenant_id: str | None) -> str:
+    """Return the secret of a key that reads a tenant's reports, or those of all tenants."""
     with operator_session(engine, write=True) as session:
         _, secret = create_key(
             session,
             scopes=frozenset({Scope.READ}),
             label="bench",
-            tenant_id=TenantId(tenant_id),
+            tenant_id=None if tenant_id is None else TenantId(tenant_id),
             now=NOW,
         )
     return secret
 
 
-def _book_one(engine: sa.Engine, tenant_id: str) -> dict[str, Any]:
+def book_one(engine: sa.Engine, tenant_id: str) -> dict[str, Any]:
+    """Book and cost one message; return its rollup row."""
     event = {
         "id": "SM1",
         "tenant": tenant_id,

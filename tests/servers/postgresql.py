@@ -20,7 +20,8 @@ from tests.processes import free_port
 from tests.servers.presence import find_program
 
 _DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-_SUPERUSER = "postgres"
+SUPERUSER = "postgres"
+"""Whom no policy binds."""
 LOGIN = "meterline"
 """Signs in and owns the databases; neither superuser nor exempt from policies, as in production."""
 
@@ -44,13 +45,13 @@ _LOCALE = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
 class PostgreSql:
     """A server of its own. As root it runs as the user whom the package brings."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, in_memory: bool = True, **settings: str) -> None:
         self._initdb = find_program("initdb", *_DEBIAN)
         self._postgres = find_program("postgres", *_DEBIAN)
-        self._user = _SUPERUSER if os.geteuid() == 0 else None
+        self._user = SUPERUSER if os.geteuid() == 0 else None
         self._settings = {**_SETTINGS, **settings}
         has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
-        parent = _MEMORY if has_room else None
+        parent = _MEMORY if in_memory and has_room else None
         self._folder = Path(tempfile.mkdtemp(prefix="meterline-postgresql-", dir=parent))
         if self._user is not None:
             shutil.chown(self._folder, self._user)
@@ -62,7 +63,7 @@ class PostgreSql:
         self.administer(f"CREATE ROLE {LOGIN} LOGIN CREATEROLE")
 
     def _make_cluster(self) -> None:
-        command = (self._initdb, "--no-sync", "--username", _SUPERUSER, "--auth", "trust")
+        command = (self._initdb, "--no-sync", "--username", SUPERUSER, "--auth", "trust")
         self._run(*command, "--encoding", "UTF8", *_LOCALE, "-D", self._folder / "data")
 
     def _run(self, *command: str | Path) -> None:
@@ -109,14 +110,14 @@ class PostgreSql:
         """Return where a database is, as a driver takes it."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
-    def administer(self, statement: str, *, database: str = _SUPERUSER) -> None:
+    def administer(self, statement: str, *, database: str = SUPERUSER) -> None:
         """Run statements as the superuser, whom no policy binds."""
-        with psycopg.connect(self.address(database, user=_SUPERUSER), autocommit=True) as session:
+        with psycopg.connect(self.address(database, user=SUPERUSER), autocommit=True) as session:
             session.execute(statement.encode())
 
     def look(self, query: str, *, database: str) -> list[tuple[Any, ...]]:
         """Return what the superuser sees."""
-        with psycopg.connect(self.address(database, user=_SUPERUSER), autocommit=True) as session:
+        with psycopg.connect(self.address(database, user=SUPERUSER), autocommit=True) as session:
             return session.execute(query.encode()).fetchall()
 
     def make(self, template: str | None = None) -> "Database":
