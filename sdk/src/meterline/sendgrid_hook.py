@@ -9,7 +9,6 @@ The provider accepts a mailing with 202. Other answers, such as the 200 of its s
 and count nothing.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
@@ -19,6 +18,7 @@ from meterline.clock import now
 from meterline.context import Scope, current_scope
 from meterline.faults import report_fault, warn
 from meterline.labels import as_id, as_label, is_feature
+from meterline.parsing import parse_json, use_fast_parser
 from meterline.usage import Scalar, Sink, Usage
 
 __all__ = ["meter_sendgrid"]
@@ -51,6 +51,7 @@ def meter_sendgrid(client: _Client, sink: Sink, *, feature_map: Mapping[str, str
     inner = getattr(client, "client", None)
     if not callable(getattr(type(inner), "_make_request", None)):
         raise TypeError(f"not a client of the sendgrid package: {type(client).__name__}")
+    use_fast_parser()
     metering = _Metering(sink, feature_map)
     metered_by = inner.__dict__.get(_MARK)
     if metered_by is not None:
@@ -110,7 +111,7 @@ def _book(request: Any, response: Any, metering: _Metering | None) -> None:
             return
         if not request.full_url.partition("?")[0].rstrip("/").endswith(_PATH):
             return
-        mail = json.loads(request.data)
+        mail = parse_json(request.data)
         usage = read_mail(
             mail, response.headers.get("X-Message-Id"), current_scope(), metering.feature_map
         )

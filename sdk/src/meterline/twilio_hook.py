@@ -12,7 +12,6 @@ imported.
   gives a call that has no status callback the collector's, which books the minutes.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -21,6 +20,7 @@ from meterline.clock import now
 from meterline.context import Scope, current_scope
 from meterline.faults import report_fault, warn
 from meterline.labels import as_id
+from meterline.parsing import parse_json, use_fast_parser
 from meterline.segments import count_segments
 from meterline.usage import Scalar, Sink, Usage
 
@@ -56,6 +56,7 @@ def meter_twilio(client: _Client, sink: Sink, *, callback_url: str | None) -> _C
         if metered_by != sink:
             warn("this Twilio client is metered already, by another meter; it stays with that one")
         return client
+    use_fast_parser()
     metered = _meter_async if getattr(http, "is_async", False) else _meter
     setattr(http, _MARK, sink)
     http.request = metered(send, sink, callback_url)
@@ -128,7 +129,7 @@ def add_scope(url: str, scope: Scope) -> str:
 def _book(response: Any, data: _Data, sink: Sink) -> None:
     try:
         if response.status_code in _CREATED:
-            message = json.loads(response.text)
+            message = parse_json(response.text.encode())
             usage = read_message(message, data, current_scope())
             if usage is not None:
                 sink(usage)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterline.openai_hook.scan import WINDOW, parse_json, read_object, use_fast_parser
+from meterline.openai_hook.scan import WINDOW, read_object
+from meterline.parsing import parse_json, use_fast_parser
 
 WANTED = ("usage", "model", "id")
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20)

@@ -20,8 +20,8 @@ from meterline.openai_hook.decoding import make_decoder
 from meterline.openai_hook.endpoints import CHAT, COMPLETIONS, find_endpoint
 from meterline.openai_hook.events import EventTap
 from meterline.openai_hook.outgoing import ASKED_FOR_USAGE, ask_for_usage
-from meterline.openai_hook.scan import use_fast_parser
 from meterline.openai_hook.tees import make_tee_class
+from meterline.parsing import use_fast_parser
 from meterline.usage import Sink
 
 __all__ = ["knows_usage_option", "meter_openai"]

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from meterline.openai_hook.scan import parse_json, read_object
+from meterline.openai_hook.scan import read_object
+from meterline.parsing import parse_json
 
 ASKED_FOR_USAGE = "meterline.asked_for_usage"
 """Extension of a request that we made tell its usage, so that the answer to that is hidden."""

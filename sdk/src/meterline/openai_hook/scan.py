@@ -14,10 +14,10 @@ What is not found that way is searched for by a full parse, if its key is there 
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from meterline.parsing import parse_json
 
 WINDOW = 64 * 1024
 """Bytes that are looked at from either end; bodies up to this size are parsed whole."""
@@ -26,7 +26,6 @@ _TRIES = 8
 """Most places of one key that are tried, from the last one on."""
 
 _decoder = json.JSONDecoder()
-_parsers: list[Callable[..., Any]] = []
 _MEMBER = re.compile(r'[\s,]*"((?:[^"\\]|\\.)*)"\s*:\s*')
 
 Fields = Mapping[str, Any]
@@ -49,30 +48,6 @@ def read_object(body: bytes, *, wanted: Sequence[str]) -> Fields:
     if wanted[0] not in found and _quoted(wanted[0]) in body:
         return _whole(body)
     return found
-
-
-def parse_json(text: bytes) -> Any:
-    """Return what a JSON text says.
-
-    Raises:
-        ValueError: it is no JSON.
-    """
-    if _parsers:
-        try:
-            return _parsers[0](text, cache_mode="keys")
-        except ValueError:  # it is stricter, such as with half of a surrogate pair
-            pass
-    return _decoder.decode(text.decode())
-
-
-def use_fast_parser() -> None:
-    """Parse with `jiter` from now on, where it is: openai brings it along.
-
-    It takes a third of the time. It keeps keys for the next text, and is told to keep no values.
-    """
-    if not _parsers:
-        with suppress(ImportError, AttributeError):
-            _parsers.append(import_module("jiter").from_json)
 
 
 def _whole(body: bytes) -> Fields:
