@@ -118,9 +118,13 @@ def _events(now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, without a screen."""
+    """Debian's chromium, without a screen.
+
+    Of one module alone: its driver keeps an event loop running in this thread, in which no other
+    test could run one of its own.
+    """
     if not CHROMIUM.exists():
         missing = f"there is no {CHROMIUM}: apt-get install chromium"
         if os.environ.get("CI") == "true":
