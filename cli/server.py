@@ -42,8 +42,12 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Flask:  # type: ignore[override] # the stubs spell WSGI in types of their own
-        """Build the application in the worker: connections must not be shared by a fork."""
-        return create()
+        """Build the application in the worker: connections must not be shared by a fork.
+
+        A worker that could not start would end the whole server, and one is started whenever
+        another died; `meterline serve` has looked at the schema.
+        """
+        return create(was_checked=True)
 
     def run(self) -> None:
         """Serve until told to stop."""

@@ -4,12 +4,17 @@ from flask import Flask
 
 from api.app import create_app
 from api.services import Services
-from cli.wiring import open_ledger
+from cli.wiring import connect, open_ledger
 
 
-def create() -> Flask:
-    """Build the application around the ledger that the settings name."""
-    wiring = open_ledger(for_requests=True)
+def create(*, was_checked: bool = False) -> Flask:
+    """Build the application around the ledger that the settings name.
+
+    Args:
+        was_checked: the schema was found to be current. Then the ledger is not asked for anything,
+            so that a process which starts while it does not answer is there when it does.
+    """
+    wiring = connect(for_requests=True) if was_checked else open_ledger(for_requests=True)
     services = Services(
         engine=wiring.engine,
         intake=wiring.intake,

@@ -134,12 +134,16 @@ class Server:
     def _is_ready(self) -> bool:
         if self.running.has_ended():
             raise AssertionError(f"the server ended: {self.running.log.read_text()}")
+        return self.get("/readyz") == _READY
+
+    def get(self, path: str) -> int | None:
+        """Return the status of an answer, None where there is none."""
         connection = http.client.HTTPConnection(_LOOPBACK, self.port, timeout=_SOCKET_SECONDS)
         try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == _READY
+            connection.request("GET", path)
+            return connection.getresponse().status
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 

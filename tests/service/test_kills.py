@@ -1,13 +1,14 @@
 """SIGKILL at random points: whatever dies, what was acknowledged counts exactly once.
 
-Clients post over HTTP, files are imported, workers cost, and all of them write the same ledger file
-while one after another is killed. `METERLINE_SEED` repeats the choices of a run, though not the
-timing of its processes.
+Clients post over HTTP, files are imported, workers cost, and all of them write the same ledger
+while one after another is killed, on PostgreSQL also the database itself. `METERLINE_SEED` repeats
+the choices of a run, though not the timing of its processes.
 """
 
 import csv
 import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -23,9 +24,11 @@ from tests.clients import INPUT_NANOS, OUTPUT_NANOS, SMS_NANOS, TENANTS, Client,
 from tests.conftest import Run
 from tests.onlooker import Onlooker
 from tests.processes import Launcher, Running, Sender, Server, wait_until
+from tests.servers.postgresql import PostgreSql
 
 CLIENTS = 2
 FILE_ROWS = 8000
+UNANSWERED = "the ledger did not answer"
 IMPORT_OPTIONS = [
     *("--map", "time=when", "--map", "input_tokens=sent", "--map", "output_tokens=received"),
     *("--set", "tenant=acme", "--set", "channel=ai", "--set", "source=openai"),
@@ -53,32 +56,49 @@ class Outcome:
 
 @dataclass
 class Campaign:
-    """Keeps server, worker and imports running on one ledger, and kills them by turns."""
+    """Keeps server, worker and imports running on one ledger, and kills them by turns.
+
+    Attributes:
+        database: the server that the ledger is on, which is killed, too; None: it is a file.
+    """
 
     launcher: Launcher
     ledger: Onlooker
     rng: random.Random
     folder: Path
+    database: PostgreSql | None
     imported: list[dict[str, Any]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    _resumed: list[Running] = field(default_factory=list)
+    _resumed: list[tuple[Path, Running]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.server = self._serve()
         self.worker = self.launcher.start("work")
 
     def run(self, kills: int) -> None:
-        """Kill as often as asked, a third each; then let all imports come to their end."""
-        acts = [
-            (self._kill_import, self._kill_worker, self._kill_server)[n % 3] for n in range(kills)
-        ]
+        """Kill as often as asked, each as often; then let all imports come to their end."""
+        kinds = [self._kill_import, self._kill_worker, self._kill_server]
+        if self.database is not None:
+            kinds.append(self._kill_database)
+        acts = [kinds[n % len(kinds)] for n in range(kills)]
         self.rng.shuffle(acts)
         for act in acts:
             while not act():
                 pass
-        for running in self._resumed:
-            if running.wait() != 0:
+        for file, running in self._resumed:
+            self._finish_import(file, running)
+
+    def _finish_import(self, file: Path, running: Running) -> None:
+        """Wait for an import; one that the database left in the middle is run again."""
+        while running.wait() != 0:
+            if not self._was_left(running):
                 self.faults.append(f"an import ended badly: {running.log.read_text()}")
+                return
+            running = self.launcher.start("import", file, *IMPORT_OPTIONS)
+
+    def _was_left(self, running: Running) -> bool:
+        """Whether a command ended since its database was killed, and said so."""
+        return self.database is not None and UNANSWERED in running.log.read_text()
 
     def _kill_import(self) -> bool:
         """Kill an import of a new file amid its rows, then start it again; it ends meanwhile."""
@@ -90,7 +110,7 @@ class Campaign:
         rows = "SELECT count(*) FROM usage_metrics WHERE id > ? AND substr(event_id, 1, 4) = 'csv:'"
         self._wait(lambda: self.ledger.row(rows, before)[0] >= wanted, running)
         was_killed = running.kill()
-        self._resumed.append(self.launcher.start("import", file, *IMPORT_OPTIONS))
+        self._resumed.append((file, self.launcher.start("import", file, *IMPORT_OPTIONS)))
         return was_killed
 
     def _kill_worker(self) -> bool:
@@ -100,7 +120,7 @@ class Campaign:
         before = self.ledger.row(mark)
         self._wait(lambda: self.ledger.row(mark) != before, self.worker)
         was_killed = self.worker.kill()
-        if not was_killed:
+        if not was_killed and not self._was_left(self.worker):
             self.faults.append(f"a worker ended: {self.worker.log.read_text()}")
         self.worker = self.launcher.start("work")
         return was_killed
@@ -110,7 +130,7 @@ class Campaign:
         running = self.server.running
         before = self.ledger.last_number()
         self._wait(lambda: self.ledger.last_number() != before, running)
-        if running.has_ended():
+        if running.has_ended() and not self._was_left(running):
             self.faults.append(f"a server ended: {running.log.read_text()}")
         victims = [None, *(member.pid for member in running.members())]
         victim = self.rng.choice(victims)
@@ -120,6 +140,15 @@ class Campaign:
             running.kill_member(victim)
         if victim in (None, running.pid):
             self.server = self._serve()
+        return True
+
+    def _kill_database(self) -> bool:
+        """Kill the database around the time at which something was booked, and start it again."""
+        assert self.database is not None
+        before = self.ledger.last_number()
+        self._wait(lambda: self.ledger.last_number() != before, self.server.running)
+        self.database.stop(signal.SIGQUIT)
+        self.database.start()
         return True
 
     def _serve(self) -> Server:
@@ -138,14 +167,13 @@ def write_rows(file: Path, rng: random.Random, *, minute: int) -> list[dict[str,
     Equal rows of two files would be the same usage, so each file has a minute of its own.
     """
     events = []
+    clock = f"{8 + minute // 60:02d}:{minute % 60:02d}"
     with file.open("w", newline="") as target:
         writer = csv.writer(target)
         writer.writerow(("when", "sent", "received"))
         for _ in range(FILE_ROWS):
             sent, received = rng.randrange(1, 30), rng.randrange(1, 30)
-            writer.writerow(
-                (f"2025-03-{rng.randrange(1, 29):02d} 08:{minute:02d}:00", sent, received)
-            )
+            writer.writerow((f"2025-03-{rng.randrange(1, 29):02d} {clock}:00", sent, received))
             events.append({"metadata": {"input_tokens": sent, "output_tokens": received}})
     return events
 
@@ -189,17 +217,32 @@ def read_outcome(
     )
 
 
+@pytest.fixture
+def killable(ledger_kind: str, request: pytest.FixtureRequest) -> PostgreSql | None:
+    """The server of the ledger; None: it is a file."""
+    if ledger_kind == "sqlite":
+        return None
+    server: PostgreSql = request.getfixturevalue("postgresql")
+    return server
+
+
 @pytest.mark.parametrize(
-    "kills", [pytest.param(12), pytest.param(60, marks=[pytest.mark.soak, long_only])]
+    "kills", [pytest.param(12), pytest.param(300, marks=[pytest.mark.soak, long_only])]
 )
 @pytest.mark.usefixtures("engine")
 def test_killing_any_process_at_any_moment_loses_nothing_and_counts_nothing_twice(
-    kills: int, launcher: Launcher, ledger: Onlooker, meterline: Run, tmp_path: Path
+    kills: int,
+    launcher: Launcher,
+    ledger: Onlooker,
+    meterline: Run,
+    tmp_path: Path,
+    *,
+    killable: PostgreSql | None,
 ) -> None:
     seed = os.environ.get("METERLINE_SEED") or f"{random.SystemRandom().getrandbits(32)}"
     print(f"METERLINE_SEED={seed}")  # noqa: T201 - shown when the test fails
     secret = meterline("key", "create", "--scope", "ingest").stdout.strip()
-    campaign = Campaign(launcher, ledger, random.Random(seed), tmp_path)
+    campaign = Campaign(launcher, ledger, random.Random(seed), tmp_path, killable)
     clients = [
         Client(n, random.Random(f"{seed}-{n}"), Sender(secret, lambda: campaign.server.port))
         for n in range(CLIENTS)

@@ -28,7 +28,7 @@ from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
 from tests.interleaving import at_once, before_statement
 from tests.onlooker import Onlooker
-from tests.processes import Launcher, wait_until
+from tests.processes import Launcher, Server, wait_until
 from tests.servers.postgresql import Database, PostgreSql
 
 pytestmark = pytest.mark.ledger("postgresql")
@@ -141,6 +141,20 @@ def test_a_worker_waits_out_a_server_that_refuses_connections(
     post(intake, [sms("later")])
     wait_until(lambda: ledger.row(ROLLUP_EVENTS) == (101,), "the worker goes on")
     assert False is worker.has_ended()
+
+
+def test_an_http_worker_that_starts_while_the_ledger_is_down_answers_when_it_is_back(
+    postgresql: PostgreSql, launcher: Launcher
+) -> None:
+    server = Server(launcher, "--workers", "1", "--no-work")
+    (worker,) = (m.pid for m in server.running.members() if m.pid != server.running.pid)
+    postgresql.stop()
+    server.running.kill_member(worker)
+    wait_until(lambda: server.get("/healthz") == 200, "another worker answers")
+    down = server.get("/readyz")
+    postgresql.start()
+    wait_until(lambda: server.get("/readyz") == 200, "the ledger answers")
+    assert (503, False) == (down, server.running.has_ended())
 
 
 def test_intake_of_a_server_that_refuses_connections_is_unavailable_until_it_is_back(
