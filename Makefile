@@ -40,7 +40,8 @@ demo: setup ## Make 90 days of invented usage and serve them, with links to sign
 
 ##@ Work
 
-test: setup ## Run all tests, with branch coverage
+test: setup ## Run all tests, with branch coverage; install missing servers where that is allowed
+	tests/servers/install
 	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term:skip-covered
 
 soak: setup ## Run the long versions of the proofs

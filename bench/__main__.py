@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 
-from bench import booking, costing, export, providers, recording, summary
+from bench import booking, costing, export, providers, recording, relay, summary
 from bench.postgresql import batches, singles
 from bench.postgresql import costing as postgresql_costing
 from bench.postgresql import reports as postgresql_reports
@@ -16,6 +16,7 @@ SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "export": export.measure,
     "providers": providers.measure,
     "recording": recording.measure,
+    "relay": relay.measure,
     "summary": summary.measure,
     "postgresql-batches": batches.measure,
     "postgresql-singles": singles.measure,

@@ -45,7 +45,7 @@ Event = dict[str, Any]
 def measure() -> list[Line]:
     """Compare new events of all tenants, and the same number of a single tenant."""
     with TemporaryDirectory(prefix="bench-") as folder:
-        ledgers = {old: _fill(Path(folder, f"{old}.db"), old) for old in (MANY, FEW)}
+        ledgers = {old: fill_history(Path(folder, f"{old}.db"), old) for old in (MANY, FEW)}
         return [
             _compare(ledgers, _TENANTS),
             _compare(ledgers, _TENANTS[:1]),
@@ -73,8 +73,8 @@ def _run(ledger: Path, events: list[Event]) -> Iterator[Work]:
         yield partial(costing.run, now=NOW)
 
 
-def _fill(path: Path, old: int) -> Path:
-    """Make a ledger with a costed history of 90 days.
+def fill_history(path: Path, old: int, *, ships: bool = False) -> Path:
+    """Make a ledger with a costed history of 90 days; `ships` leaves it to be shipped.
 
     The rows go in directly, in the order of time; the job itself costs them. No day had closed
     then, so nothing is journalled.
@@ -98,7 +98,7 @@ def _fill(path: Path, old: int) -> Path:
         )
         connection.execute("COMMIT")
     with open_engine(path) as engine:
-        Costing(engine, load_price_book()).run(now=FIRST_DAY)
+        Costing(engine, load_price_book(), ships=ships).run(now=FIRST_DAY)
     return path
 
 

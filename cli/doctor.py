@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
-from typing import NamedTuple
 
 import click
 import sqlalchemy as sa
 
 from cli import schema
+from cli.findings import STALE_AFTER, Finding
+from cli.influx_health import examine_influx
 from cli.wiring import Wiring, connect
 from ledger.batches import measure_backlog
 from ledger.engine import is_postgresql
@@ -19,22 +19,12 @@ from ledger.settings import find_unknown_settings
 from ledger.tenants import list_tenants
 from ledger.walls import find_gaps
 
-_STALE_AFTER = timedelta(minutes=5)
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at. `ok` None: not wrong, but worth knowing."""
-
-    ok: bool | None
-    text: str
-
-
 Check = Callable[[Wiring], Iterator[Finding]]
 
 
 @click.command()
 def doctor() -> None:
-    """Check settings, ledger, schema, prices and backlog; exit with 1 if something is wrong."""
+    """Check settings, prices, ledger and InfluxDB; exit with 1 if something is wrong."""
     marks = {True: "ok   ", False: "WRONG", None: "note "}
     wrong = False
     for finding in _examine():
@@ -54,6 +44,7 @@ def _examine() -> Iterator[Finding]:
     yield from _guarded(_settings, wiring)
     yield from _guarded(_prices, wiring)
     yield from _guarded(_ledger, wiring)
+    yield from _guarded(examine_influx, wiring)
 
 
 def _guarded(check: Check, wiring: Wiring) -> Iterator[Finding]:
@@ -95,9 +86,9 @@ def _ledger(wiring: Wiring) -> Iterator[Finding]:
         return
     age = wiring.clock() - backlog.oldest
     yield Finding(
-        ok=age < _STALE_AFTER,
+        ok=age < STALE_AFTER,
         text=f"{backlog.events} events wait for costing, the oldest for {age.total_seconds():.0f} s"
-        + ("" if age < _STALE_AFTER else "; is `meterline work` running?"),
+        + ("" if age < STALE_AFTER else "; is `meterline work` running?"),
     )
 
 

@@ -4,7 +4,19 @@ import sys
 
 import click
 
-from cli import accounts, data, database, doctor, retention, serve, users, working
+from cli import (
+    accounts,
+    data,
+    database,
+    doctor,
+    influx,
+    rebuilding,
+    retention,
+    serve,
+    users,
+    verifying,
+    working,
+)
 from cli.demo.command import demo
 from cli.messages import describe
 from ledger.errors import Kind, MeterlineError
@@ -41,8 +53,9 @@ main.add_command(users.user)
 main.add_command(data.import_file)
 main.add_command(data.export)
 main.add_command(working.work)
-main.add_command(working.rebuild)
-main.add_command(working.verify_ledger)
+main.add_command(rebuilding.rebuild)
+main.add_command(verifying.verify_ledger)
+main.add_command(influx.influx)
 main.add_command(retention.retention)
 main.add_command(serve.serve)
 main.add_command(doctor.doctor)

@@ -3,11 +3,14 @@
 import os
 from dataclasses import dataclass
 
+import click
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from cli.schema import require_current
+from collector.influx.target import Target, build_target
 from collector.intake import Intake, build_intake
+from collector.relay.job import Relay
 from costing.job import Costing
 from costing.prices import PriceBook, load_price_book
 from ledger.clock import Clock, system_clock
@@ -39,7 +42,23 @@ class Wiring:
     @property
     def costing(self) -> Costing:
         """The job that rolls up and prices."""
-        return Costing(self.engine, self.book)
+        return Costing(self.engine, self.book, ships=self.target is not None)
+
+    @property
+    def target(self) -> Target | None:
+        """The InfluxDB that the settings name, or None."""
+        return build_target(self.settings)
+
+    @property
+    def relay(self) -> Relay | None:
+        """The relay to that InfluxDB, or None."""
+        target = self.target
+        if target is None:
+            return None
+        # InfluxDB's client takes a tenth of a second to load, which few commands need.
+        from collector.influx.writer import Writer  # noqa: PLC0415
+
+        return Relay(self.engine, target, writer=Writer(target), clock=self.clock)
 
 
 def override_settings(**values: str) -> None:
@@ -50,16 +69,24 @@ def override_settings(**values: str) -> None:
 def connect(database_url: str | None = None, *, for_requests: bool = False) -> Wiring:
     """Read the settings and connect, whatever the state of the ledger.
 
+    What a command opens is closed when it ends.
+
     Args:
-        database_url: the ledger to use instead of the one that the settings name.
+        database_url: the ledger to use instead of the one that the settings name. It is not
+            shipped: the series are those of the other one.
         for_requests: limit the time of a statement, since somebody waits for the answer.
     """
     settings = load_settings()
     if database_url is not None:
-        settings = settings.model_copy(update={"database_url": SecretStr(database_url)})
+        settings = settings.model_copy(
+            update={"database_url": SecretStr(database_url), "influx_url": None}
+        )
     engine = create_ledger_engine(
         settings.database_url.get_secret_value(), _connecting(settings, for_requests=for_requests)
     )
+    command = click.get_current_context(silent=True)
+    if command is not None:
+        command.call_on_close(engine.dispose)
     return Wiring(settings=settings, engine=engine, clock=system_clock)
 
 

@@ -1,6 +1,6 @@
-"""Takes usage in: normalises, validates and books events, each exactly once.
+"""Takes usage in, each event exactly once, and ships what became of it to InfluxDB.
 
-Owns: intake, the metadata policy, file imports.
+Owns: intake, the metadata policy, file imports, what is written to and read from InfluxDB.
 May import: ledger.
-Never touches: prices, rollups, HTTP requests.
+Never touches: prices, what rollups say, HTTP requests that come in.
 """

@@ -16,6 +16,7 @@ from costing.recompute import Change, recompute
 from costing.rollup import Rater
 from costing.store import Cause, append_journal, lock_costing, sum_batches
 from ledger.batches import claim_batches, finish_batches, list_pending_tenants
+from ledger.days import book_days, note_days
 from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
 from ledger.period import closes_at
@@ -43,11 +44,18 @@ class Outcome(NamedTuple):
 
 
 class Costing:
-    """Costs what was booked, and recomputes rollups on demand."""
+    """Costs what was booked, and recomputes rollups on demand.
 
-    def __init__(self, engine: sa.Engine, book: PriceBook) -> None:
+    Args:
+        engine: of the ledger.
+        book: the price book in force.
+        ships: InfluxDB is configured, so batches go on to the relay when they are costed.
+    """
+
+    def __init__(self, engine: sa.Engine, book: PriceBook, *, ships: bool = False) -> None:
         self._engine = engine
         self._book = book
+        self._ships = ships
 
     def run(self, *, now: datetime, wait: bool = False) -> Outcome:
         """Cost everything that is pending. What goes wrong with one tenant stays with it.
@@ -124,7 +132,8 @@ class Costing:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 if not lock_costing(session, now=now, wait=wait):
                     return 0
-                return _cost_batches(session, self._rater(session, tenant), now=now)
+                rater = self._rater(session, tenant)
+                return _cost_batches(session, rater, ships=self._ships, now=now)
 
         return insist(cost)
 
@@ -135,14 +144,15 @@ class Costing:
         with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
             lock_costing(session, now=now)
             rater = self._rater(session, tenant)
-            while _cost_batches(session, rater, now=now):
+            while _cost_batches(session, rater, ships=self._ships, now=now):
                 pass
-            changes = recompute(session, rater, lost_version=lost_version).changes
-            _write(session, tenant, changes, cause=Cause.REPAIR, now=now)
-            return len(changes)
+            found = recompute(session, rater, lost_version=lost_version)
+            book_days(session, tenant, (key.date for key in found.rows))
+            _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
+            return len(found.changes)
 
 
-def _cost_batches(session: TenantSession, rater: Rater, *, now: datetime) -> int:
+def _cost_batches(session: TenantSession, rater: Rater, *, ships: bool, now: datetime) -> int:
     batch_ids = claim_batches(session, max_events=CLAIM_EVENTS)
     if not batch_ids:
         return 0
@@ -153,7 +163,7 @@ def _cost_batches(session: TenantSession, rater: Rater, *, now: datetime) -> int
         for key, tally in sums.items()
     ]
     _write(session, rater.tenant, changes, cause=Cause.LATE, now=now)
-    finish_batches(session, batch_ids)
+    finish_batches(session, batch_ids, ships=ships)
     return len(batch_ids)
 
 
@@ -175,6 +185,7 @@ def _write(
     now: datetime,
 ) -> None:
     write_rollups(session, [change.after for change in changes])
+    note_days(session, tenant, (change.after.key.date for change in changes))
     closed = [change for change in changes if now >= closes_at(change.after.key.date, tenant)]
     append_journal(
         session, [(change.before, change.after) for change in closed], cause=cause, now=now

@@ -21,6 +21,7 @@ from ledger.models import usage_metrics, usage_rollups_daily, usage_tombstones
 from ledger.period import first_kept_date
 from ledger.rollups import EMPTY_TALLY, SP3_PRICE_VERSION, RollupKey, Tally, read_rollups
 from ledger.session import OperatorSession, TenantSession, operator_session, tenant_session
+from ledger.shipping import is_shipped
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import get_tenant, list_tenants
 
@@ -48,11 +49,18 @@ class _Taken(NamedTuple):
 
 
 class Retention:
-    """Takes raw usage that is older than a number of local dates, today included."""
+    """Takes raw usage that is older than a number of local dates, today included.
 
-    def __init__(self, engine: sa.Engine, *, days: int) -> None:
+    Args:
+        engine: of the ledger.
+        days: how many local dates to keep.
+        ships: InfluxDB is configured, so usage that waits to be shipped is kept.
+    """
+
+    def __init__(self, engine: sa.Engine, *, days: int, ships: bool = False) -> None:
         self._engine = engine
         self._days = days
+        self._ships = ships
 
     def find_due(self, tenant_id: TenantId | None = None, *, now: datetime) -> list[Due]:
         """Return what is to be taken, of one tenant or of all, those with nothing left out.
@@ -83,7 +91,7 @@ class Retention:
         query = (
             sa.select(sa.func.count())
             .select_from(usage_metrics)
-            .where(*_is_due(tenant.tenant_id, first_kept))
+            .where(*self._is_due(tenant.tenant_id, first_kept))
         )
         rows = session.connection.execute(query).scalar_one()
         return Due(tenant.tenant_id, first_kept, rows)
@@ -92,25 +100,22 @@ class Retention:
         with tenant_session(self._engine, due.tenant_id, write=True) as session:
             # Nobody costs or recomputes while rows change sides.
             lock_costing(session, now=None)
-            rows = _delete_raw(session, due.first_kept)
+            rows = _delete_raw(session, self._is_due(due.tenant_id, due.first_kept))
             if rows:
                 _add_tombstones(session, rows)
                 _add_checkpoints(session, _sum(rows))
         return len(rows)
 
+    def _is_due(self, tenant_id: TenantId, first_kept: date) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions on which a raw row is taken; all of them hold."""
+        conditions = [_RAW.tenant_id == tenant_id, _RAW.date < first_kept, is_costed(tenant_id)]
+        return [*conditions, is_shipped(tenant_id)] if self._ships else conditions
 
-def _is_due(tenant_id: TenantId, first_kept: date) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions on which a raw row is taken; all of them hold."""
-    return (_RAW.tenant_id == tenant_id, _RAW.date < first_kept, is_costed(tenant_id))
 
-
-def _delete_raw(session: TenantSession, first_kept: date) -> Sequence[sa.RowMapping]:
-    chosen = (
-        sa.select(_RAW.event_id)
-        .where(*_is_due(session.tenant_id, first_kept))
-        .order_by(_RAW.date)
-        .limit(TAKEN_ROWS)
-    )
+def _delete_raw(
+    session: TenantSession, is_due: Iterable[sa.ColumnElement[bool]]
+) -> Sequence[sa.RowMapping]:
+    chosen = sa.select(_RAW.event_id).where(*is_due).order_by(_RAW.date).limit(TAKEN_ROWS)
     statement = (
         sa.delete(usage_metrics)
         .where(_RAW.tenant_id == session.tenant_id, _RAW.event_id.in_(chosen))

@@ -16,6 +16,7 @@ from costing.recompute import Change, recompute
 from costing.rollup import Rater
 from costing.store import find_unregistered, read_journal, row_figures
 from ledger.batches import Backlog, measure_backlog
+from ledger.difference import Difference
 from ledger.errors import MeterlineError
 from ledger.models import usage_batches, usage_metrics
 from ledger.money import Nanos, parse_usd
@@ -23,16 +24,6 @@ from ledger.rollups import RollupRow
 from ledger.session import OperatorSession, TenantSession, operator_session
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import list_tenants
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """The first place where two sides disagree."""
-
-    tenant_id: TenantId
-    where: str
-    expected: str
-    found: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

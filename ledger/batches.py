@@ -7,7 +7,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from ledger.columns import is_among, whole_sum
-from ledger.models import usage_batches
+from ledger.models import unshipped_batches, usage_batches
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
 
@@ -65,14 +65,23 @@ def claim_batches(session: TenantSession, *, max_events: int) -> list[int]:
     return claimed
 
 
-def finish_batches(session: TenantSession, batch_ids: Iterable[int]) -> None:
-    """Mark batches done by taking their rows away, in the transaction that costed them."""
-    session.connection.execute(
-        sa.delete(usage_batches).where(
-            usage_batches.c.tenant_id == session.tenant_id,
-            is_among(usage_batches.c.batch_id, batch_ids, session.connection),
-        )
+def finish_batches(session: TenantSession, batch_ids: Iterable[int], *, ships: bool) -> None:
+    """Mark batches done by taking their rows away, in the transaction that costed them.
+
+    Args:
+        session: of the tenant, writing.
+        batch_ids: what was costed.
+        ships: hand them to the relay, which has to ship their events.
+    """
+    done = (
+        usage_batches.c.tenant_id == session.tenant_id,
+        is_among(usage_batches.c.batch_id, batch_ids, session.connection),
     )
+    if ships:
+        columns = ("tenant_id", "batch_id", "event_count", "booked_at")
+        costed = sa.select(*(usage_batches.c[name] for name in columns)).where(*done)
+        session.connection.execute(sa.insert(unshipped_batches).from_select(columns, costed))
+    session.connection.execute(sa.delete(usage_batches).where(*done))
 
 
 def measure_backlog(

@@ -6,6 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from ledger.measures import MEASURE_COLUMNS
 
@@ -70,6 +72,42 @@ def is_among(
         return column.in_(list(numbers))
     array = sa.literal(list(numbers), ARRAY(sa.BigInteger))
     return column.in_(sa.select(sa.func.unnest(array)))
+
+
+class utc_date(sa.sql.functions.FunctionElement[str]):  # noqa: N801 - reads as a function of SQL
+    """The UTC date of an instant, as text like `2026-03-09`."""
+
+    inherit_cache = True
+    type = sa.String()
+
+
+@compiles(utc_date, "sqlite")
+def _utc_date_of_text(element: utc_date, compiler: SQLCompiler, **options: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **options)}, 1, 10)"
+
+
+@compiles(utc_date, "postgresql")
+def _utc_date_of_instant(element: utc_date, compiler: SQLCompiler, **options: Any) -> str:
+    instant = compiler.process(element.clauses, **options)
+    return f"to_char({instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+
+
+class epoch_seconds(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - as above
+    """The whole seconds of an instant since 1970, without what is less than one."""
+
+    inherit_cache = True
+    type = sa.BigInteger()
+
+
+@compiles(epoch_seconds, "sqlite")
+def _seconds_of_text(element: epoch_seconds, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST(strftime('%s', {compiler.process(element.clauses, **options)}) AS INTEGER)"
+
+
+@compiles(epoch_seconds, "postgresql")
+def _seconds_of_instant(element: epoch_seconds, compiler: SQLCompiler, **options: Any) -> str:
+    instant = compiler.process(element.clauses, **options)
+    return f"CAST(floor(extract(epoch FROM {instant})) AS BIGINT)"
 
 
 def measure_columns() -> list[sa.Column[Any]]:

@@ -15,13 +15,19 @@ BY_TENANT = (
     "usage_rollups_daily",
     "usage_checkpoints",
     "usage_journal",
+    "unshipped_batches",
+    "usage_tenant_days",
+    "relay_state",
+    "quarantined_points",
 )
 """Tables that grow with usage: rows of one tenant lie on one node, together."""
 
 ON_EVERY_NODE = ("tenants", "tenant_periods", "price_books")
 """Small tables that are read together with usage."""
 
-ON_ONE_NODE = frozenset({"api_keys", "users", "sign_ins", "sign_in_links", "sign_in_failures"})
+ON_ONE_NODE = frozenset(
+    {"api_keys", "users", "sign_ins", "sign_in_links", "sign_in_failures", "relay_health"}
+)
 """Small tables that are read by themselves: they stay where they are."""
 
 _COLOCATED_WITH = BY_TENANT[0]

@@ -135,6 +135,18 @@ usage_batches = sa.Table(
     sa.Column("booked_at", UtcDateTime, nullable=False),
 )
 
+# Batches that are costed and not yet shipped to InfluxDB; filled only where that is configured.
+unshipped_batches = sa.Table(
+    "unshipped_batches",
+    metadata,
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("batch_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("event_count", sa.Integer, nullable=False),
+    sa.Column("booked_at", UtcDateTime, nullable=False),
+    # A batch of more events than one call takes is shipped in the order of their ids.
+    sa.Column("shipped_until", plain_text(255)),
+)
+
 costing_state = sa.Table(
     "costing_state",
     metadata,
@@ -157,7 +169,31 @@ usage_rollups_daily = sa.Table(
     sa.Column("provisional_count", sa.BigInteger, nullable=False),
     sa.Column("settled_count", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    # What InfluxDB has of the row; it is due while this is behind its revision.
+    sa.Column("shipped_revision", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index(None, "tenant_id", "date", "source", "feature"),
+)
+
+# What is the same for all rollup rows of a tenant's local date, booked with the first of them: a
+# plan or a start that changed later would make other points of what was shipped before.
+usage_tenant_days = sa.Table(
+    "usage_tenant_days",
+    metadata,
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("date", sa.Date, primary_key=True),
+    sa.Column("day_start_utc", UtcDateTime, nullable=False),
+    sa.Column("plan", plain_text(128), nullable=False),
+    # Raised with every change of a row of the day and of the tenant's name.
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("shipped_revision", sa.BigInteger, nullable=False, server_default="0"),
+)
+_DUE = usage_tenant_days.c.revision > usage_tenant_days.c.shipped_revision
+sa.Index(
+    "ix_usage_tenant_days_due",
+    usage_tenant_days.c.tenant_id,
+    usage_tenant_days.c.date,
+    sqlite_where=_DUE,
+    postgresql_where=_DUE,
 )
 
 usage_checkpoints = sa.Table(
@@ -187,6 +223,41 @@ usage_journal = sa.Table(
     sa.Column("before", sa.JSON, nullable=False),
     sa.Column("after", sa.JSON, nullable=False),
     sa.Index(None, "tenant_id", "date", "rollup_id"),
+)
+
+# Which relay ships a tenant, and until when it may; and what it could not send.
+relay_state = sa.Table(
+    "relay_state",
+    metadata,
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("lease_owner", plain_text(32)),
+    sa.Column("lease_until", UtcDateTime),
+    # Points that were older than their bucket keeps any.
+    sa.Column("expired_count", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+# Points that InfluxDB refused while it took their neighbours.
+quarantined_points = sa.Table(
+    "quarantined_points",
+    metadata,
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("measurement", plain_text(32), primary_key=True),
+    sa.Column("point_id", plain_text(64), primary_key=True),
+    sa.Column("time", UtcDateTime, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("quarantined_at", UtcDateTime, nullable=False),
+)
+
+# How it goes with InfluxDB as a whole: one row, none before the first failure.
+relay_health = sa.Table(
+    "relay_health",
+    metadata,
+    sa.Column("name", plain_text(32), primary_key=True),
+    sa.Column("failures", sa.BigInteger, nullable=False),
+    sa.Column("last_error", sa.Text, nullable=False),
+    sa.Column("failed_at", UtcDateTime, nullable=False),
+    sa.Column("recovered_at", UtcDateTime),
 )
 
 price_books = sa.Table(

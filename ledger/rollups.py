@@ -125,10 +125,12 @@ def write_rollups(session: TenantSession, rows: Iterable[RollupRow]) -> None:
 
 def _replace_statement() -> sa.Update:
     keys = {column.name for column in usage_rollups_daily.primary_key}
+    # What was shipped is the relay's to say.
+    kept = {*keys, _COLUMNS.shipped_revision.name}
     return (
         sa.update(usage_rollups_daily)
         .where(*(_COLUMNS[name] == sa.bindparam(f"b_{name}") for name in sorted(keys)))
-        .values({c.name: sa.bindparam(f"b_{c.name}") for c in _COLUMNS if c.name not in keys})
+        .values({c.name: sa.bindparam(f"b_{c.name}") for c in _COLUMNS if c.name not in kept})
     )
 
 

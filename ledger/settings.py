@@ -1,24 +1,25 @@
 """Settings from the environment, read once, typed, with all faults reported together."""
 
 import os
+import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from ledger.accounts.roles import Role, parse_role
+from ledger.accounts.roles import Role
 from ledger.engine import DEFAULT_URL, parse_database_url
 from ledger.errors import InvalidError
 from ledger.period import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS
+from ledger.setting_values import is_trustworthy, parse_roles, parse_web_address
 
 SETTING_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
 _MIN_JWT_SECRET_BYTES = 32
 _SYMMETRIC = "HS256"
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _OWN_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 
 
@@ -87,6 +88,22 @@ class Settings(BaseSettings):
             " it is kept for ever."
         ),
     )
+    influx_url: str | None = Field(
+        default=None, description="Address of InfluxDB; unset: there are no series."
+    )
+    influx_token: SecretStr | None = Field(
+        default=None, description="Its token; on 1.8 with authentication, `user:password`."
+    )
+    influx_org: str = Field(default="", description="Its organisation, on 2.x.")
+    influx_bucket: str = Field(
+        default="meterline", description="Its bucket; a database of that name on 1.x and 3.x."
+    )
+    influx_usage_bucket: str | None = Field(
+        default=None, description="A bucket of their own for raw points, with its own retention."
+    )
+    influx_timeout_seconds: float = Field(
+        default=10.0, ge=0.1, le=300, description="How long to wait for one answer of InfluxDB."
+    )
     # Comes before the settings that depend on it: a field can only look at those above it.
     jwt_algorithm: Literal["HS256", "RS256", "ES256"] | None = Field(
         default=None, description="The one algorithm of the host's tokens; unset: they are refused."
@@ -141,6 +158,24 @@ class Settings(BaseSettings):
             raise ValueError(f"needs at least {_MIN_HASH_KEY} characters")
         return value
 
+    @field_validator("influx_url", "influx_token", "influx_usage_bucket", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        # A variable that is there and empty is how a file of settings leaves one out.
+        return None if value == "" else value
+
+    @field_validator("influx_url")
+    @classmethod
+    def _a_web_address(cls, value: str | None) -> str | None:
+        return None if value is None else parse_web_address(value)
+
+    @field_validator("influx_bucket", "influx_usage_bucket")
+    @classmethod
+    def _a_bucket(cls, value: str | None) -> str | None:
+        if value is not None and _BUCKET.fullmatch(value) is None:
+            raise ValueError("has 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit")
+        return value
+
     @field_validator("jwt_secret")
     @classmethod
     def _a_shared_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -153,7 +188,7 @@ class Settings(BaseSettings):
     @classmethod
     def _a_place_of_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
         _need(value is not None, info, {"RS256", "ES256"})
-        if value is not None and not _is_trustworthy(value):
+        if value is not None and not is_trustworthy(value):
             raise ValueError("must be an https address, http on loopback, or the path of a file")
         return value
 
@@ -166,7 +201,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_roles", mode="before")
     @classmethod
     def _map_roles(cls, value: object) -> object:
-        return _parse_roles(value) if isinstance(value, str) else value
+        return parse_roles(value) if isinstance(value, str) else value
 
 
 def _need(is_there: bool, info: ValidationInfo, algorithms: set[str]) -> None:  # noqa: FBT001 - one fact about the field, positional as in a sentence
@@ -179,49 +214,6 @@ def _need(is_there: bool, info: ValidationInfo, algorithms: set[str]) -> None:  
     if algorithm not in algorithms and is_there:
         wanted = " or ".join(sorted(algorithms))
         raise ValueError(f"has a meaning only where METERLINE_JWT_ALGORITHM is {wanted}")
-
-
-def _is_trustworthy(place: str) -> bool:
-    """Whether public keys can come from there unchanged: a file, https, or this machine."""
-    if "://" not in place:
-        return bool(place)
-    try:
-        parts = urlsplit(place)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_local(host)))
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _parse_roles(text: str) -> dict[str, Role]:
-    """Read `theirs=ours,…`; the last equals sign of a pair separates, so that names may hold one.
-
-    Raises:
-        ValueError: with all that is wrong.
-    """
-    roles: dict[str, Role] = {}
-    faults = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        theirs, separator, ours = (piece.strip() for piece in part.rpartition("="))
-        if not separator or not theirs:
-            faults.append("write each as theirs=ours")
-        elif theirs in roles:
-            faults.append("a role is mapped twice")
-        else:
-            try:
-                roles[theirs] = parse_role(ours)
-            except InvalidError as error:
-                faults.append(error.message)
-    if faults or not roles:
-        raise ValueError("; ".join(dict.fromkeys(faults)) or "maps no role")
-    return roles
 
 
 def load_settings() -> Settings:

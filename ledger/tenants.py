@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ledger.days import note_name
 from ledger.errors import ConflictError, MissingError
 from ledger.message import ask
 from ledger.models import costing_state, tenant_periods, tenants
@@ -120,6 +121,7 @@ def change_tenant(  # noqa: PLR0913 - as above
         session.connection.execute(
             sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(name=name)
         )
+        note_name(session, tenant_id)
     current = tenant.current
     wanted = (plan or current.plan, timezone or current.timezone)
     if wanted != (current.plan, current.timezone):

@@ -26,12 +26,18 @@ TENANT_MAY = {
     "usage_rollups_daily": "SELECT, INSERT, UPDATE",
     "usage_checkpoints": "SELECT, INSERT, DELETE",
     "usage_journal": "SELECT, INSERT",
+    "unshipped_batches": _ALL,
+    "usage_tenant_days": "SELECT, INSERT, UPDATE",
+    "relay_state": "SELECT, INSERT, UPDATE",
+    "quarantined_points": "SELECT, INSERT, DELETE",
     "price_books": _READ,
 }
 """What a tenant's transaction may do, with its own rows alone where rows belong to tenants."""
 
-TENANT_MAY_NOT = frozenset({"api_keys", "users", "sign_ins", "sign_in_links", "sign_in_failures"})
-"""Tables that no tenant's transaction sees: they decide who comes in."""
+TENANT_MAY_NOT = frozenset(
+    {"api_keys", "users", "sign_ins", "sign_in_links", "sign_in_failures", "relay_health"}
+)
+"""Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""
 
 _BEHIND_POLICIES = frozenset(
     name for name in TENANT_MAY if "tenant_id" in metadata.tables[name].columns

@@ -65,7 +65,8 @@ def serve_demo(engine: sa.Engine, url: str, *, port: int, now: datetime) -> None
             click.echo(f"  {who:<{_WIDTH}}{link}")
 
     # The demo is plain HTTP on loopback, where a browser keeps no cookie that is marked secure.
-    override_settings(database_url=url, secure_cookies="false")
+    # What is invented does not go into the series of what is not.
+    override_settings(database_url=url, secure_cookies="false", influx_url="")
     options = {**server_options(HOST, port, workers=2), "loglevel": "warning", "when_ready": tell}
     Server(options, costing=True).run()
 

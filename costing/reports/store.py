@@ -13,16 +13,14 @@ from ledger.columns import whole_sum
 from ledger.models import tenant_periods, tenants, usage_rollups_daily
 from ledger.period import DateRange
 from ledger.session import OperatorSession, TenantSession
+from ledger.spending import IS_AI, IS_SENT_EMAIL, IS_TWILIO
 from ledger.tenant import TenantId
 
 _ROLLUP = usage_rollups_daily.c
 _PERIOD = tenant_periods.c
 _COUNT, _COST = _ROLLUP["count"], _ROLLUP.estimated_cost
-_IS_AI = _ROLLUP.channel == "ai"
-_IS_TWILIO = _ROLLUP.source == "twilio"
-_IS_SENT_EMAIL = sa.and_(_ROLLUP.channel == "email", _ROLLUP.direction == "outbound")
 _UNPRICED = _COST.is_(None)
-_FLAT_RATED = sa.and_(_IS_AI, _ROLLUP.price_source == FLAT_SOURCE)
+_FLAT_RATED = sa.and_(IS_AI, _ROLLUP.price_source == FLAT_SOURCE)
 
 
 class Group(NamedTuple):
@@ -177,12 +175,12 @@ def _tenant_sums_query(
             whole_sum(_COST),
             _rows_where(_UNPRICED),
             *_counts(_UNPRICED),
-            _cost_where(_IS_AI),
-            _rows_where(sa.and_(_IS_AI, _UNPRICED)),
-            *_counts(sa.and_(_IS_AI, _UNPRICED), _FLAT_RATED),
-            _cost_where(_IS_TWILIO),
-            _rows_where(sa.and_(_IS_TWILIO, _UNPRICED)),
-            _sum_where(_IS_SENT_EMAIL, _ROLLUP.quantity),
+            _cost_where(IS_AI),
+            _rows_where(sa.and_(IS_AI, _UNPRICED)),
+            *_counts(sa.and_(IS_AI, _UNPRICED), _FLAT_RATED),
+            _cost_where(IS_TWILIO),
+            _rows_where(sa.and_(IS_TWILIO, _UNPRICED)),
+            _sum_where(IS_SENT_EMAIL, _ROLLUP.quantity),
         )
         .select_from(
             tenants.join(tenant_periods, _in_force(now)).outerjoin(usage_rollups_daily, of_tenant)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from ledger.engine import create_ledger_engine
 from ledger.models import usage_metrics
 from ledger.session import operator_session
+from tests.servers.influx import Influx, require_influx
 
 EXPORT_HEADER = "date,channel,direction,source,feature,count,estimated_cost"
 EXPORT = ("export", "--from", "2023-11-01", "--to", "2023-11-30", "--tenant")
@@ -20,11 +22,11 @@ EXPORT = ("export", "--from", "2023-11-01", "--to", "2023-11-30", "--tenant")
 TRACE = "AzureLLMInferenceTrace_conv.csv"
 
 
-def run(url: str, *arguments: str | Path) -> CompletedProcess[str]:
+def run(url: str, *arguments: str | Path, **settings: str) -> CompletedProcess[str]:
     """Run the command on a ledger; it has to succeed."""
     return subprocess.run(
         [Path(sys.executable).parent / "meterline", *arguments],
-        env={**os.environ, "METERLINE_DATABASE_URL": url},
+        env={**os.environ, "METERLINE_DATABASE_URL": url, **settings},
         capture_output=True,
         text=True,
         check=True,
@@ -106,3 +108,29 @@ def test_a_tenant_in_karachi_has_the_trace_on_two_days(url: str, shared: Path) -
         "2023-11-17,ai,outbound,openai,support_ai,3760,13.537666",
     ]
     assert [EXPORT_HEADER, *days] == run(url, *EXPORT, "karachi").stdout.splitlines()
+
+
+def read_series(influx: Influx) -> tuple[int, int]:
+    """Return what the trace cost and how many events it has, as InfluxDB sums them."""
+    return (
+        influx.value('SELECT sum("cost_nanos") FROM "usage_cost"'),
+        influx.value('SELECT count("quantity") FROM "usage"'),
+    )
+
+
+def test_the_series_say_the_same_however_often_they_are_sent(shared: Path, tmp_path: Path) -> None:
+    require_influx()
+    url = f"sqlite:///{tmp_path / 'shipped.db'}"
+    found = []
+    with closing(Influx(tmp_path / "influx")) as influx:
+        settings = {"METERLINE_INFLUX_URL": influx.url}
+        run(url, "db", "upgrade")
+        run(url, "tenant", "add", "acme", "--name", "Acme", "--plan", "Pro")
+        run(url, "influx", "setup", **settings)
+        import_trace(url, shared, "acme")
+        for command in (("work", "--once"), ("rebuild", "series"), ("rebuild", "series", "--drop")):
+            run(url, *command, **settings)
+            found.append(read_series(influx))
+        proof = run(url, "verify", **settings).stdout.splitlines()[-1]
+    said = "ledger = rollups = CSV = series: 19366 events, 69.25573 USD"
+    assert ([(69_255_730_000, 19_366)] * 3, said) == (found, proof)

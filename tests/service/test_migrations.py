@@ -2,6 +2,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from ledger.models import metadata
 from ledger.rollups import read_rollups
 from ledger.session import operator_session, owner_session, tenant_session
 from ledger.tenant import TenantId
-from ledger.tenants import list_tenants
+from ledger.tenants import change_tenant, list_tenants
 from tests.builders import NOW, ai, sms
 from tests.servers.postgresql import PostgreSql
 from tests.statements import change_schema
@@ -319,6 +320,28 @@ def test_there_is_no_way_back_from_usage_that_was_taken(
     assert ("usage_taken", schema.head_revision()) == found
 
 
+def test_days_that_were_there_before_series_have_the_plan_in_force_when_they_began(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    with operator_session(engine, write=True) as session:
+        change_tenant(session, ACME, plan="Elite", now=datetime(2026, 3, 9, 5, tzinfo=UTC))
+    events = [sms(), sms("b", time="2026-03-10T11:00:00Z"), ai("k", tenant="karachi")]
+    intake.book(events, only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    days = "SELECT tenant_id, date, day_start_utc, plan FROM usage_tenant_days ORDER BY 1, 2"
+    before = query(engine, days)
+    schema.downgrade(engine, "0005")
+    schema.upgrade(engine)
+    plans = [row[3] for row in before]
+    assert (["Pro", "Elite", "unassigned"], before) == (plans, query(engine, days))
+
+
+def test_opening_balances_of_sp3_have_days(sp3: sa.Engine) -> None:
+    schema.upgrade(sp3)
+    days = query(sp3, "SELECT tenant_id, CAST(date AS TEXT) FROM usage_tenant_days ORDER BY 1, 2")
+    assert [("acme", "2025-12-24"), ("acme", "2026-01-05"), ("initech", "2026-01-05")] == days
+
+
 def test_raw_rows_behind_an_opening_balance_are_taken_and_change_nothing(sp3: sa.Engine) -> None:
     schema.upgrade(sp3)
     cost(sp3)
@@ -386,7 +409,10 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     """Return all rows of the tables that revision 0002 has, without what later ones add to them."""
     later = {"users", "sign_ins", "sign_in_links", "sign_in_failures", "usage_tombstones"}
     later |= {"sequences"} if is_postgresql(engine) else set()
+    later |= {"unshipped_batches", "usage_tenant_days"}
+    later |= {"relay_state", "relay_health", "quarantined_points"}
     added = {
+        "usage_rollups_daily": {"shipped_revision"},
         "tenants": {"closed_at"},
         "usage_checkpoints": {"derived_count", "provisional_count", "taken_count"},
     }

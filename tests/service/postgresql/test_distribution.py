@@ -36,6 +36,10 @@ PLACED = [
     ("usage_rollups_daily", "tenant_id usage_metrics"),
     ("usage_checkpoints", "tenant_id usage_metrics"),
     ("usage_journal", "tenant_id usage_metrics"),
+    ("unshipped_batches", "tenant_id usage_metrics"),
+    ("usage_tenant_days", "tenant_id usage_metrics"),
+    ("relay_state", "tenant_id usage_metrics"),
+    ("quarantined_points", "tenant_id usage_metrics"),
 ]
 
 
@@ -60,7 +64,7 @@ def test_usage_is_placed_by_tenant_and_what_is_small_on_every_node(
     cluster: Database, meterline: Run
 ) -> None:
     finished = meterline("db", "distribute")
-    assert (0, "tables placed: 10") == (finished.returncode, finished.stdout.splitlines()[-1])
+    assert (0, "tables placed: 14") == (finished.returncode, finished.stdout.splitlines()[-1])
     assert PLACED == placed(cluster)
 
 
@@ -69,12 +73,12 @@ def test_done_again_it_places_what_is_left(cluster: Database, meterline: Run) ->
     cluster.server.administer(
         "DELETE FROM pg_dist_partition WHERE call LIKE 'tenant_id%'", database=cluster.name
     )
-    assert "tables placed: 7" == meterline("db", "distribute").stdout.splitlines()[-1]
+    assert "tables placed: 11" == meterline("db", "distribute").stdout.splitlines()[-1]
 
 
 def test_the_statements_are_printed_on_any_database(meterline: Run) -> None:
     printed = meterline("db", "distribute", "--dry-run").stdout.splitlines()
-    assert (10, "SELECT create_distributed_table('usage_metrics', 'tenant_id');") == (
+    assert (14, "SELECT create_distributed_table('usage_metrics', 'tenant_id');") == (
         len(printed),
         printed[3],
     )

@@ -5,16 +5,20 @@ which the planner has a choice.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
+from collector.influx.target import Target
+from collector.influx.writer import Writer
 from collector.intake import Intake
+from collector.relay.job import Relay
 from costing.export import read_export
 from costing.job import Costing
+from costing.prices import load_price_book
 from costing.reports.features import features
 from costing.reports.series import series
 from costing.reports.summary import summary
@@ -23,13 +27,14 @@ from ledger.period import DateRange
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
+from tests.servers.influx_stand_in import ORG, TOKEN, InfluxTwoStandIn
 from tests.servers.postgresql import Database
 
 pytestmark = pytest.mark.ledger("postgresql")
 
 BIG = {
     "usage_metrics", "usage_tombstones", "usage_rollups_daily", "usage_checkpoints",
-    "usage_journal",
+    "usage_journal", "usage_tenant_days",
 }  # fmt: skip
 
 # 20 tenants with 90 days.
@@ -56,6 +61,10 @@ INSERT INTO usage_checkpoints
 INSERT INTO usage_journal
     SELECT tenant_id, row_number() OVER (), now(), date, rollup_id, 'late', '{}', '{}'
     FROM usage_rollups_daily;
+INSERT INTO usage_tenant_days
+    SELECT DISTINCT tenant_id, date, date::timestamp AT TIME ZONE 'UTC', 'Pro', 1, 1
+    FROM usage_rollups_daily;
+UPDATE usage_rollups_daily SET shipped_revision = revision;
 ANALYZE;
 """
 
@@ -130,7 +139,17 @@ def retain(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
         next(retention.take(due))
 
 
-@pytest.mark.parametrize("act", [book, cost, report, retain])
+def ship(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
+    book(engine, intake, costing)
+    Costing(engine, load_price_book(), ships=True).run(now=NOW)
+    with closing(InfluxTwoStandIn()) as server:
+        server.buckets["meterline"] = {"id": "b", "name": "meterline"}
+        target = Target(url=server.url, token=TOKEN, org=ORG)
+        shipped = Relay(engine, target, writer=Writer(target), clock=lambda: NOW).run()
+    assert (None, [], 204) == (shipped.error, shipped.failures, shipped.points)
+
+
+@pytest.mark.parametrize("act", [book, cost, report, retain, ship])
 def test_what_runs_all_day_reads_no_big_table_whole(
     filled: sa.Engine,
     intake: Intake,

@@ -25,6 +25,13 @@ ACME, KARACHI = TenantId("acme"), TenantId("karachi")
 OF_TENANTS = sorted(name for name in TENANT_MAY if "tenant_id" in metadata.tables[name].columns)
 WRITABLE = sorted(name for name, allowed in TENANT_MAY.items() if "INSERT" in allowed)
 
+# It is not run here: it needs an InfluxDB that refuses a point.
+OF_THE_RELAY = (
+    "INSERT INTO unshipped_batches VALUES (:tenant, 1, 1, now())",
+    "INSERT INTO relay_state VALUES (:tenant)",
+    "INSERT INTO quarantined_points VALUES (:tenant, 'usage', '1', now(), 'line', 'why', now())",
+)
+
 
 @pytest.fixture
 def used(engine: sa.Engine, book: Book, intake: Intake) -> sa.Engine:
@@ -37,6 +44,10 @@ def used(engine: sa.Engine, book: Book, intake: Intake) -> sa.Engine:
         list(retention.take(due))
     waiting = [sms(f"waits-{tenant}", tenant=tenant) for tenant in (ACME, KARACHI)]
     intake.book(waiting, only_tenant=None, now=NOW)
+    with operator_session(engine, write=True) as session:
+        for tenant in (ACME, KARACHI):
+            for statement in OF_THE_RELAY:
+                session.connection.execute(sa.text(statement), {"tenant": tenant})
     return engine
 
 

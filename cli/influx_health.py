@@ -1,0 +1,93 @@
+"""What `meterline doctor` looks at in InfluxDB and in the way to it."""
+
+from collections.abc import Iterator
+
+from cli import schema
+from cli.findings import STALE_AFTER, Finding
+from cli.wiring import Wiring
+from collector.influx.buckets import Buckets, Flavour
+from collector.influx.probe import probe_bucket
+from collector.influx.target import Target
+from collector.influx.transport import Transport
+from ledger.errors import MeterlineError
+from ledger.session import operator_session
+from ledger.shipping import Health, measure_unshipped, read_health, read_refusal
+
+
+def examine_influx(wiring: Wiring) -> Iterator[Finding]:
+    """Look at address, version, token, buckets, retention, backlog and the last error."""
+    target = wiring.target
+    if target is None:
+        yield Finding(ok=None, text="METERLINE_INFLUX_URL is not set: there are no series")
+        return
+    yield from _server(target)
+    if schema.current_revision(wiring.engine) == schema.head_revision():
+        yield from _backlog(wiring)
+
+
+def _server(target: Target) -> Iterator[Finding]:
+    transport = Transport(target)
+    buckets = Buckets(target, transport)
+    try:
+        server = buckets.find_server()
+    except MeterlineError as error:
+        yield Finding(ok=False, text=f"METERLINE_INFLUX_URL: {error.message}")
+        return
+    yield Finding(ok=True, text=f"InfluxDB {server.version} at {target.url}")
+    for bucket in target.buckets:
+        try:
+            probe_bucket(transport, target, bucket)
+            kept = buckets.read_retention(bucket, server.flavour)
+        except MeterlineError as error:
+            yield Finding(ok=False, text=f"bucket {bucket}: {error.message}")
+            continue
+        if kept is None:
+            unknown = server.flavour is Flavour.V3
+            span = "has a retention that cannot be asked" if unknown else "keeps all points"
+            yield Finding(ok=True, text=f"bucket {bucket} {span}")
+        elif bucket != target.bucket:
+            yield Finding(ok=True, text=f"bucket {bucket} keeps raw points for {kept.days} days")
+        else:
+            yield Finding(
+                ok=False,
+                text=f"bucket {bucket} keeps points for {kept.days} days: figures that are older"
+                " are not there; give it no retention, and raw points a bucket of their own"
+                " (METERLINE_INFLUX_USAGE_BUCKET)",
+            )
+
+
+def _backlog(wiring: Wiring) -> Iterator[Finding]:
+    with operator_session(wiring.engine) as session:
+        waits = measure_unshipped(session)
+        health = read_health(session)
+        refusal = read_refusal(session)
+    age = None if waits.oldest is None else wiring.clock() - waits.oldest
+    is_late = age is not None and age >= STALE_AFTER
+    text = "nothing waits to be shipped"
+    if waits.points:
+        text = f"{waits.points} points wait to be shipped"
+    if age is not None:
+        text += f", the oldest for {age.total_seconds():.0f} s"
+    yield Finding(ok=not is_late, text=text + ("; is `meterline work` running?" if is_late else ""))
+    if health is not None:
+        yield _describe_health(health)
+    if refusal is not None:
+        line, reason = refusal
+        yield Finding(
+            ok=False,
+            text=f"{waits.quarantined} points are quarantined, such as {line!r}: {reason}",
+        )
+    if waits.expired:
+        yield Finding(ok=None, text=f"{waits.expired} points were too old for their bucket")
+
+
+def _describe_health(health: Health) -> Finding:
+    when = f"{health.failed_at:%Y-%m-%d %H:%M:%S} UTC"
+    if health.recovered_at is not None:
+        text = f"the relay works again; it failed last at {when}: {health.last_error}"
+        return Finding(ok=None, text=text)
+    return Finding(
+        ok=False,
+        text=f"the relay fails, {health.failures} times in a row, last at {when}:"
+        f" {health.last_error}",
+    )

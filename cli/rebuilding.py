@@ -1,0 +1,95 @@
+"""`meterline rebuild`: computes anew what is derived from the ledger."""
+
+import sys
+import time
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import click
+
+from cli.options import known_tenant, known_tenants
+from cli.shipping import ship_all, tell_shipped
+from cli.wiring import Wiring, open_ledger
+from collector.influx.target import Target
+from collector.relay.leases import Leases
+from collector.relay.resend import EVER, Dropping, make_due
+from ledger.errors import InvalidError
+from ledger.period import DateRange
+from ledger.session import operator_session
+from ledger.shipping import measure_unshipped
+from ledger.tenant import Tenant
+
+
+@click.group()
+def rebuild() -> None:
+    """Recompute what is derived from the ledger."""
+
+
+@rebuild.command("rollups")
+@click.option("--tenant", "tenant_id", help="Only this tenant.")
+@click.option("--price-version", help="What rated rows that were deleted, where it is not known.")
+def rebuild_rollups(tenant_id: str | None, price_version: str | None) -> None:
+    """Recompute the daily rollups from raw usage. Rows keep the price version that rated them."""
+    wiring = open_ledger()
+    mended = wiring.costing.rebuild(
+        known_tenant(wiring, tenant_id), lost_version=price_version, now=wiring.clock()
+    )
+    click.echo(f"rollup rows that were wrong and are mended: {mended}")
+
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+_WAIT_SECONDS = 0.5
+_LEASE_SECONDS = 60.0
+
+
+@rebuild.command("series")
+@click.option("--tenant", "tenant_id", help="Only this tenant.")
+@click.option("--from", "first", type=_DAY, help="First local date.")
+@click.option("--to", "last", type=_DAY, help="Last local date, included.")
+@click.option("--drop", is_flag=True, help="Delete the points first; not with InfluxDB 3.")
+def rebuild_series(
+    tenant_id: str | None, first: datetime | None, last: datetime | None, *, drop: bool
+) -> None:
+    """Send everything to InfluxDB again. A point that is there already is overwritten by itself."""
+    if (first is None) != (last is None):
+        raise click.UsageError("--from and --to go together")
+    dates = EVER
+    if first is not None and last is not None:
+        dates = DateRange.inclusive(first.date(), last.date())
+    wiring = open_ledger()
+    target, relay = wiring.target, wiring.relay
+    if target is None or relay is None:
+        raise InvalidError("influx_not_configured", "set METERLINE_INFLUX_URL first")
+    dropping = Dropping(wiring.engine, target) if drop else None
+    if dropping is not None:
+        dropping.check()
+    for tenant in known_tenants(wiring, tenant_id):
+        _make_due(wiring, target, tenant, dates, dropping)
+    with operator_session(wiring.engine) as session:
+        due = measure_unshipped(session).points
+    with click.progressbar(length=due, label="series", file=sys.stderr) as bar:
+        shipped = ship_all(relay, bar.update)
+    if not tell_shipped(shipped):
+        sys.exit(1)
+
+
+def _make_due(
+    wiring: Wiring, target: Target, tenant: Tenant, dates: DateRange, dropping: Dropping | None
+) -> None:
+    """Make a tenant's points due while no relay is in the midst of it."""
+    leases = Leases(wiring.engine, owner=uuid4().hex)
+    lease = timedelta(seconds=_LEASE_SECONDS) + 2 * timedelta(seconds=target.timeout_seconds)
+
+    def take() -> bool:
+        now = wiring.clock()
+        return leases.take(tenant.tenant_id, now=now, until=now + lease)
+
+    while not take():
+        time.sleep(_WAIT_SECONDS)
+    try:
+        for _date in make_due(wiring.engine, tenant, dates, now=wiring.clock()):
+            take()
+        if dropping is not None:
+            dropping.drop(tenant, dates)
+    finally:
+        leases.release(tenant.tenant_id)

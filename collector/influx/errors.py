@@ -1,0 +1,81 @@
+"""What InfluxDB's answers mean for whoever asked."""
+
+import re
+from contextlib import suppress
+
+import orjson
+
+from ledger.errors import (
+    ForbiddenError,
+    InvalidError,
+    MeterlineError,
+    MissingError,
+    UnavailableError,
+    shorten,
+)
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_LARGE = 401, 403, 404, 413
+_BAD_REQUEST, _UNPROCESSABLE = 400, 422
+_TOO_MANY, _SERVER_ERROR = 429, 500
+_GATEWAY_ERRORS = frozenset({502, 504})
+
+_REASON_LENGTH = 300
+_OF_LINES = re.compile(r"partial write|unable to parse|type conflict|parsing|parse error")
+_OF_BUCKET = re.compile(r"database not found|bucket|dbrp", re.IGNORECASE)
+
+
+class UncertainError(UnavailableError):
+    """No answer came to what may well have been received: it can still take effect later."""
+
+
+class RejectedError(Exception):
+    """Some lines of a write were refused; the others may be stored. The text is the reason."""
+
+
+class TooLargeError(Exception):
+    """A write was refused for its size."""
+
+
+def read_answer(status: int, text: str) -> MeterlineError | RejectedError | TooLargeError:
+    """Return what an answer that is no success means.
+
+    Args:
+        status: of HTTP.
+        text: the body, of which InfluxDB makes a message.
+    """
+    reason = _read_reason(text) or f"status {status}"
+    if status == _TOO_LARGE:
+        return TooLargeError(reason)
+    if status == _UNPROCESSABLE or (status == _BAD_REQUEST and _OF_LINES.search(text)):
+        return RejectedError(reason)
+    if status in {_UNAUTHORIZED, _FORBIDDEN}:
+        return ForbiddenError(
+            "influx_token_refused", f"InfluxDB refuses the token ({status}): {reason}"
+        )
+    if status == _NOT_FOUND:
+        return _not_found(text, reason)
+    if status == _TOO_MANY or status >= _SERVER_ERROR:
+        unavailable = UncertainError if status in _GATEWAY_ERRORS else UnavailableError
+        return unavailable("influx_unavailable", f"InfluxDB answers {status}: {reason}")
+    return InvalidError("influx_refused", f"InfluxDB refuses the request ({status}): {reason}")
+
+
+def _read_reason(text: str) -> str | None:
+    """Return what the body says: JSON with a message, or text, but no page of a proxy."""
+    with suppress(orjson.JSONDecodeError):
+        document = orjson.loads(text)
+        if isinstance(document, dict):
+            text = str(document.get("error") or document.get("message") or text)
+    return None if text.lstrip().startswith("<") else shorten(text.strip(), _REASON_LENGTH)
+
+
+def _not_found(text: str, reason: str) -> MissingError:
+    if _OF_BUCKET.search(text):
+        return MissingError(
+            "influx_bucket_missing",
+            f"InfluxDB has no such bucket; run `meterline influx setup`: {reason}",
+        )
+    return MissingError(
+        "influx_path_missing",
+        f"this InfluxDB is older than 1.8, or the address is of something else: {reason}",
+    )

@@ -1,0 +1,258 @@
+"""The relay: ships to InfluxDB whatever is booked, costed and not yet shipped.
+
+No transaction is open while InfluxDB is spoken to. A tenant is leased in a short one, read in
+others, and what arrived is marked in one more, unless the lease was lost: whoever has it then sends
+the same points again, which changes nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from collector.influx.buckets import Buckets
+from collector.influx.errors import UncertainError
+from collector.influx.target import Target
+from collector.influx.transport import Transport
+from collector.relay.cargo import Cargo, Posted, Posting, post_cargo
+from collector.relay.delivery import Writes
+from collector.relay.leases import Leases
+from collector.relay.parcels import Parcel
+from collector.relay.reading import Oldest, read_parcels
+from collector.relay.store import CALL_POINTS, list_due_tenants, mark_shipped
+from ledger.clock import Clock
+from ledger.errors import ConflictError, MeterlineError, UnavailableError
+from ledger.session import operator_session, tenant_session
+from ledger.shipping import note_failure, note_recovery
+from ledger.tenant import TenantId
+
+_LEASE_CALLS = 4
+"""How many calls that take as long as they may a lease lasts. It is prolonged when two are left, so
+that a call that nobody waits for any more has that time to come to its end."""
+
+_RETENTION_HOLDS = timedelta(minutes=10)
+
+_MOST_PARCELS = 20
+"""How much of a tenant is shipped before it is the next one's turn."""
+
+
+class Failure(NamedTuple):
+    """A tenant whose points could not be made; what it has stays due."""
+
+    tenant_id: TenantId
+    reason: str
+
+
+@dataclass
+class Shipped:
+    """What a run of the relay did.
+
+    Attributes:
+        points: how many arrived.
+        refused: how many InfluxDB refused; they are quarantined.
+        expired: how many were too old for their bucket.
+        busy: how many tenants another relay has leased.
+        failures: tenants that could not be read.
+        error: what stopped the run, or None.
+    """
+
+    points: int = 0
+    refused: int = 0
+    expired: int = 0
+    busy: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    error: MeterlineError | None = None
+
+
+class Relay:
+    """Ships what is due; any number of relays may, each tenant is one's at a time.
+
+    Args:
+        engine: of the ledger.
+        target: where to.
+        writer: writes there.
+        clock: for leases and marks.
+    """
+
+    def __init__(self, engine: sa.Engine, target: Target, *, writer: Writes, clock: Clock) -> None:
+        self._engine = engine
+        self._target = target
+        self._clock = clock
+        self._writer = writer
+        self._buckets = Buckets(target, Transport(target))
+        self._leases = Leases(engine, owner=uuid4().hex)
+        self._call = timedelta(seconds=target.timeout_seconds)
+        self._held: dict[TenantId, datetime] = {}
+        self._oldest: tuple[datetime, Oldest] | None = None
+        self._failures = 0
+        self._is_well = False
+
+    def run(self) -> Shipped:
+        """Ship everything that is due now. What goes wrong with InfluxDB ends the run.
+
+        Raises:
+            UnavailableError: `ledger_unavailable`.
+        """
+        shipped = Shipped()
+        with operator_session(self._engine) as session:
+            tenants = list_due_tenants(session)
+        if tenants:
+            self._ship(tenants, shipped)
+            self._note_health(shipped)
+        return shipped
+
+    def _ship(self, tenants: Iterable[TenantId], shipped: Shipped) -> None:
+        try:
+            oldest = self._read_oldest()
+        except MeterlineError as error:
+            shipped.error = error
+            return
+        sent: Posting | None = None
+        for cargo in self._load(tenants, oldest, shipped):
+            posted = None if sent is None else sent.wait()
+            if posted is not None and posted.error is not None:
+                break
+            # While InfluxDB takes one cargo, the one before is marked and the next one is read.
+            before, sent = sent, Posting(cargo, self._post)
+            if before is not None and posted is not None:
+                self._finish(before.cargo, posted, shipped)
+        if sent is not None:
+            self._finish(sent.cargo, sent.wait(), shipped)
+        self._let_go(shipped.error)
+
+    def _load(
+        self, tenants: Iterable[TenantId], oldest: Oldest, shipped: Shipped
+    ) -> Iterator[Cargo]:
+        cargo = Cargo()
+        for tenant_id in tenants:
+            if not self._take(tenant_id):
+                shipped.busy += 1
+                continue
+            for parcel in islice(self._read(tenant_id, oldest, shipped), _MOST_PARCELS):
+                cargo.add(parcel)
+                if cargo.points >= CALL_POINTS:
+                    yield cargo
+                    cargo = Cargo()
+            cargo.last.add(tenant_id)
+        if cargo:
+            yield cargo
+
+    def _read(self, tenant_id: TenantId, oldest: Oldest, shipped: Shipped) -> Iterator[Parcel]:
+        try:
+            yield from read_parcels(self._engine, tenant_id, oldest)
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
+            shipped.failures.append(Failure(tenant_id, f"{type(error).__name__}: {error}"))
+
+    def _post(self, cargo: Cargo) -> Posted:
+        """Send a cargo; runs in a thread of its own."""
+
+        def keep_leases() -> None:
+            for tenant_id in cargo.parcels:
+                self._keep(tenant_id)
+
+        return post_cargo(cargo, self._writer, self._target, before_call=keep_leases)
+
+    def _finish(self, cargo: Cargo, posted: Posted, shipped: Shipped) -> None:
+        if posted.error is not None:
+            shipped.error = posted.error
+            return
+        for tenant_id in {**cargo.parcels, **dict.fromkeys(cargo.last)}:
+            is_last = tenant_id in cargo.last
+            if self._mark(tenant_id, cargo, posted, is_last=is_last):
+                delivered = posted.delivered[tenant_id]
+                points = sum(len(parcel.points) for parcel in cargo.parcels[tenant_id])
+                skipped = sum(parcel.expired for parcel in cargo.parcels[tenant_id])
+                shipped.points += points - len(delivered.refusals) - delivered.expired
+                shipped.refused += len(delivered.refusals)
+                shipped.expired += skipped + delivered.expired
+
+    def _mark(self, tenant_id: TenantId, cargo: Cargo, posted: Posted, *, is_last: bool) -> bool:
+        """Mark what arrived of a tenant; tell whether there was any and its lease still is ours."""
+        now = self._clock()
+        until = None if is_last else now + _LEASE_CALLS * self._call
+        parcels = cargo.parcels.get(tenant_id, [])
+        with tenant_session(self._engine, tenant_id, write=True) as session:
+            is_ours = self._leases.prolong(session, until=until)
+            if is_ours and parcels:
+                mark_shipped(session, parcels, posted.delivered[tenant_id], now)
+        if is_ours and until is not None:
+            self._held[tenant_id] = until
+        else:
+            self._held.pop(tenant_id, None)
+        return is_ours and bool(parcels)
+
+    def _take(self, tenant_id: TenantId) -> bool:
+        now = self._clock()
+        until = now + _LEASE_CALLS * self._call
+        is_ours = self._leases.take(tenant_id, now=now, until=until)
+        if is_ours:
+            self._held[tenant_id] = until
+        return is_ours
+
+    def _keep(self, tenant_id: TenantId) -> None:
+        """Make sure that the lease of a tenant outlasts one more call.
+
+        Raises:
+            ConflictError: `lease_lost`.
+        """
+        until = self._held.get(tenant_id)
+        if until is not None and until - self._clock() >= _LEASE_CALLS // 2 * self._call:
+            return
+        if until is None or not self._take(tenant_id):
+            raise ConflictError(
+                "lease_lost",
+                f"another relay has taken over tenant {tenant_id}: this one took too long",
+            )
+
+    def _let_go(self, error: MeterlineError | None) -> None:
+        """Give back what is leased still: after an error, and of tenants that went wrong."""
+        if isinstance(error, UncertainError):
+            # What was sent may arrive late, after newer figures. So nobody, not even this relay,
+            # sends for these tenants before their leases have ended.
+            self._leases = Leases(self._engine, owner=uuid4().hex)
+        else:
+            for tenant_id in self._held:
+                self._leases.release(tenant_id)
+        self._held.clear()
+
+    def _read_oldest(self) -> Oldest:
+        now = self._clock()
+        if self._oldest is None or now - self._oldest[0] > _RETENTION_HOLDS:
+            self._oldest = now, read_oldest(self._buckets, self._target, now=now)
+        return self._oldest[1]
+
+    def _note_health(self, shipped: Shipped) -> None:
+        if shipped.error is not None:
+            self._failures += 1
+            self._is_well = False
+            now, text = self._clock(), shipped.error.message
+            with suppress(IntegrityError), operator_session(self._engine, write=True) as session:
+                note_failure(session, text, failures=self._failures, now=now)
+        elif not self._is_well and not shipped.busy:
+            self._failures, self._is_well = 0, True
+            with operator_session(self._engine, write=True) as session:
+                note_recovery(session, now=self._clock())
+
+
+def read_oldest(buckets: Buckets, target: Target, *, now: datetime) -> Oldest:
+    """Ask from when on the buckets keep points.
+
+    Raises:
+        MeterlineError: see `Buckets.read_retention`.
+    """
+    flavour = buckets.find_server().flavour
+    usage, figures = (
+        buckets.read_retention(bucket, flavour) for bucket in (target.usage_bucket, target.bucket)
+    )
+    return Oldest(
+        usage=None if usage is None else now - usage,
+        figures=None if figures is None else now - figures,
+    )

@@ -1,0 +1,148 @@
+"""What waits to be shipped to InfluxDB, what could not be, and how it goes."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from ledger.models import (
+    quarantined_points,
+    relay_health,
+    relay_state,
+    unshipped_batches,
+    usage_metrics,
+    usage_rollups_daily,
+    usage_tenant_days,
+)
+from ledger.session import OperatorSession, TenantSession
+from ledger.tenant import TenantId
+
+_UNSHIPPED = unshipped_batches.c
+_DAY = usage_tenant_days.c
+_ROW = usage_rollups_daily.c
+
+INFLUXDB = "influxdb"
+"""The name under which the health of the relay is kept."""
+
+
+class Unshipped(NamedTuple):
+    """What waits for the relay.
+
+    Attributes:
+        events: raw usage that is costed and not shipped.
+        oldest: when the first of these events was booked, or None.
+        days: tenant days with figures that changed since they were shipped.
+        rows: rollup rows of these days that did.
+        quarantined: points that InfluxDB refused.
+        expired: points that were older than their bucket keeps any, ever since.
+    """
+
+    events: int
+    oldest: datetime | None
+    days: int
+    rows: int
+    quarantined: int
+    expired: int
+
+    @property
+    def points(self) -> int:
+        """How many points that makes."""
+        return self.events + self.rows + self.days
+
+
+class Health(NamedTuple):
+    """The last failure of the relay, and whether it was overcome (`recovered_at` not None)."""
+
+    failures: int
+    last_error: str
+    failed_at: datetime
+    recovered_at: datetime | None
+
+
+def is_shipped(tenant_id: TenantId) -> sa.ColumnElement[bool]:
+    """Return the condition on costed raw rows of a tenant that their batch waits for no relay."""
+    waiting = sa.select(_UNSHIPPED.batch_id).where(_UNSHIPPED.tenant_id == tenant_id)
+    return usage_metrics.c.batch_id.not_in(waiting)
+
+
+def is_day_due() -> sa.ColumnElement[bool]:
+    """Return the condition on days that something of theirs changed since it was shipped."""
+    return _DAY.revision > _DAY.shipped_revision
+
+
+def is_row_due() -> sa.ColumnElement[bool]:
+    """Return the condition on rollup rows that they changed since they were shipped."""
+    return _ROW.revision > _ROW.shipped_revision
+
+
+def measure_unshipped(
+    session: TenantSession | OperatorSession, tenant_id: TenantId | None = None
+) -> Unshipped:
+    """Return what waits: to an operator of one tenant or of all, to a tenant of itself alone."""
+    if isinstance(session, TenantSession):
+        tenant_id = session.tenant_id
+    of_due_day = sa.and_(_ROW.tenant_id == _DAY.tenant_id, _ROW.date == _DAY.date)
+    rows = sa.select(sa.func.count()).select_from(
+        usage_tenant_days.join(usage_rollups_daily, of_due_day)
+    )
+    events = sa.func.coalesce(sa.func.sum(_UNSHIPPED.event_count), 0)
+    expired = sa.func.coalesce(sa.func.sum(relay_state.c.expired_count), 0)
+
+    def read(query: sa.Select[Any], table: sa.Table) -> Any:
+        if tenant_id is not None:
+            query = query.where(table.c.tenant_id == tenant_id)
+        return session.connection.execute(query).one()
+
+    waiting, oldest = read(sa.select(events, sa.func.min(_UNSHIPPED.booked_at)), unshipped_batches)
+    days = sa.select(sa.func.count()).select_from(usage_tenant_days).where(is_day_due())
+    refused = sa.select(sa.func.count()).select_from(quarantined_points)
+    return Unshipped(
+        events=int(waiting),
+        oldest=oldest,
+        days=read(days, usage_tenant_days)[0],
+        rows=read(rows.where(is_day_due(), is_row_due()), usage_tenant_days)[0],
+        quarantined=read(refused, quarantined_points)[0],
+        expired=int(read(sa.select(expired), relay_state)[0]),
+    )
+
+
+def read_refusal(session: OperatorSession) -> tuple[str, str] | None:
+    """Return the line and the reason of the point that was refused last, if any is."""
+    columns = quarantined_points.c
+    query = sa.select(columns.line, columns.reason).order_by(columns.quarantined_at.desc()).limit(1)
+    row = session.connection.execute(query).first()
+    return None if row is None else (row[0], row[1])
+
+
+def read_health(session: OperatorSession) -> Health | None:
+    """Return the last failure of the relay, or None where there never was one."""
+    columns = relay_health.c
+    query = sa.select(
+        columns.failures, columns.last_error, columns.failed_at, columns.recovered_at
+    ).where(columns.name == INFLUXDB)
+    row = session.connection.execute(query).first()
+    return None if row is None else Health(*row)
+
+
+def note_failure(session: OperatorSession, error: str, *, failures: int, now: datetime) -> None:
+    """Write down that shipping failed, for whoever looks."""
+    values = {
+        "failures": failures,
+        "last_error": error,
+        "failed_at": now,
+        "recovered_at": None,
+    }
+    changed = session.connection.execute(
+        sa.update(relay_health).where(relay_health.c.name == INFLUXDB).values(values)
+    ).rowcount
+    if not changed:
+        session.connection.execute(sa.insert(relay_health).values(name=INFLUXDB, **values))
+
+
+def note_recovery(session: OperatorSession, *, now: datetime) -> None:
+    """Write down that shipping works again."""
+    session.connection.execute(
+        sa.update(relay_health)
+        .where(relay_health.c.name == INFLUXDB, relay_health.c.recovered_at.is_(None))
+        .values(recovered_at=now)
+    )

@@ -1,0 +1,68 @@
+"""Fixtures: a real InfluxDB, a ledger whose costing hands on to the relay, and a relay."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from collector.influx.target import Target
+from collector.influx.writer import Writer
+from collector.relay.job import Relay
+from costing.job import Costing
+from costing.prices import PriceBook
+from ledger.clock import system_clock
+from tests.servers.faults import FaultProxy
+from tests.servers.influx import Influx, require_influx
+
+Ship = Callable[[], int]
+
+
+@pytest.fixture
+def influx(tmp_path: Path) -> Iterator[Influx]:
+    """An InfluxDB with the empty database `meterline`."""
+    require_influx()
+    with closing(Influx(tmp_path / "influx")) as influx:
+        influx.query('CREATE DATABASE "meterline"')
+        yield influx
+
+
+@pytest.fixture
+def faults(influx: Influx) -> Iterator[FaultProxy]:
+    """A proxy in front of that InfluxDB, which can be told to fail."""
+    with closing(FaultProxy(influx.url)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def target(influx: Influx) -> Target:
+    return Target(url=influx.url, timeout_seconds=5)
+
+
+@pytest.fixture
+def costing(engine: sa.Engine, prices: PriceBook) -> Costing:
+    return Costing(engine, prices, ships=True)
+
+
+def make_relay(engine: sa.Engine, target: Target, clock: Any = system_clock) -> Relay:
+    return Relay(engine, target, writer=Writer(target), clock=clock)
+
+
+@pytest.fixture
+def relay(engine: sa.Engine, target: Target) -> Relay:
+    return make_relay(engine, target)
+
+
+@pytest.fixture
+def ship(relay: Relay) -> Ship:
+    """Ship what is due, and return how many points that were; nothing may go wrong."""
+
+    def ship_all() -> int:
+        shipped = relay.run()
+        faults = (shipped.error, shipped.failures, shipped.busy)
+        assert (None, [], 0) == faults
+        return shipped.points
+
+    return ship_all
