@@ -41,12 +41,20 @@ def test_a_folder_that_comes_later_is_used_from_then_on(
     assert sorted(ids) == sorted(collector.ids())
 
 
+def removed(folder: Path) -> bool:
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        return False
+    return True
+
+
 def test_a_folder_that_is_removed_while_running_is_made_again_and_nothing_is_lost(
     make_meter: MakeMeter, collector: Collector, spool: Path
 ) -> None:
     meter = make_meter()
     ids = [record_sms(meter) for _ in range(5)]
-    shutil.rmtree(spool)
+    wait_until(lambda: removed(spool), "the folder is gone, though a file may come amid it")
     ids += [record_sms(meter) for _ in range(5)]
     wait_until(lambda: meter.stats().is_safe, "the folder is there again")
     ids += [record_sms(meter) for _ in range(5)]
