@@ -17,7 +17,7 @@ def server_options(host: str, port: int, *, workers: int) -> dict[str, Any]:
     return {
         "bind": f"{host}:{port}",
         "workers": workers,
-        "threads": 4,
+        "threads": 16,
         "worker_class": "gthread",
         "proc_name": "meterline",
         "control_socket_disable": True,

@@ -93,7 +93,7 @@ def book_alone(engine: sa.Engine, tenant_id: TenantId, event: UsageEvent, *, now
         return False
     values = {**alone_values(tenant_id, event), "now": now}
     try:
-        return tell(engine, tenant_id, _ALONE, values) == [1, 1]
+        return tell(engine, tenant_id, _ALONE, values, order=event.event_id) == [1, 1]
     except IntegrityError:
         return False
 

@@ -26,7 +26,7 @@ class Connecting:
         limits: how long a transaction may wait or take.
     """
 
-    pool_size: int = 5
+    pool_size: int = 8
     limits: postgresql.Limits = field(default_factory=postgresql.Limits)
 
 

@@ -1,28 +1,52 @@
 """Whole transactions in one message, for what every request does.
 
-Another transaction is three messages at least, its beginning, a statement and its end, and each
-waits for its answer. Here PostgreSQL is sent all of them at once. Role, tenant and limits are the
-same. The driver puts the values into the text, since a message with parameters has one statement.
+Another transaction is three messages at least: its beginning, a statement and its end, and each
+waits for its answer. Here PostgreSQL is sent all of them at once, and what several threads want at
+one time goes together. Role, tenant and limits are the same. The driver puts values into the text,
+since a message with parameters has one statement.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from ledger.engine import is_postgresql
-from ledger.postgresql import begin_operator, begin_tenant, has_citus, open_cursor
+from ledger.gathering import Gathering
+from ledger.postgresql import begin_operator, begin_tenant, has_citus, open_client_cursor
 from ledger.session import operator_session, translate_errors
 from ledger.tenant import TenantId, parse_tenant_id
 
 _END = "COMMIT"
-# The last result is that of COMMIT.
-_LAST_BUT_ONE = -2
+_MOST = 32
+"""Most questions, or most events, in one message."""
 
 _Reader = Callable[[Any], Any] | None
+_Rows = list[tuple[Any, ...]]
+
+
+class _Query(NamedTuple):
+    """A query with its values."""
+
+    query: sa.Select[Any]
+    values: Mapping[str, str | bytes]
+
+
+class _Part(NamedTuple):
+    """A tenant's part of a ledger."""
+
+    engine: sa.Engine
+    tenant_id: TenantId
+
+
+class _Change(NamedTuple):
+    """Statements with their values; `order` is that of the rows that they lock."""
+
+    statements: Sequence[str]
+    values: Mapping[str, Any]
+    order: str
 
 
 def ask(engine: sa.Engine, query: sa.Select[Any], **values: str | bytes) -> list[tuple[Any, ...]]:
@@ -39,60 +63,98 @@ def ask(engine: sa.Engine, query: sa.Select[Any], **values: str | bytes) -> list
     if not is_postgresql(engine):
         with operator_session(engine) as session:
             return [tuple(row) for row in session.connection.execute(query, values)]
-    with translate_errors():
-        try:
-            return _ask(engine, query, values)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            # A pooled connection can be dead since the server was started anew.
-            return _ask(engine, query, values)
+    return _queries.ask(engine, _Query(query, values))
 
 
 def tell(
-    engine: sa.Engine, tenant_id: TenantId, statements: Sequence[str], values: Mapping[str, Any]
+    engine: sa.Engine,
+    tenant_id: TenantId,
+    statements: Sequence[str],
+    values: Mapping[str, Any],
+    *,
+    order: str,
 ) -> list[int] | None:
     """Do statements of PostgreSQL for one tenant; return how many rows each has changed.
 
     None: nothing is known to be done. The connection was dead or died, or there is a cluster, whose
     nodes know no `currval`. An ordinary transaction is then what to try next.
 
+    Args:
+        engine: of the ledger.
+        tenant_id: the tenant.
+        statements: what to do. It may share its transaction with what other threads tell of the
+            same tenant: what breaks one of them takes back all, and is raised to all.
+        values: of the parameters that the statements name.
+        order: what is told together is done in this order, so that transactions which meet wait for
+            each other in one order.
+
     Raises:
         UnavailableError: see `ledger.session`.
     """
     parse_tenant_id(tenant_id)
+    return _changes.ask(_Part(engine, tenant_id), _Change(statements, values, order))
+
+
+def _send_queries(engine: sa.Engine, queries: Sequence[_Query]) -> list[_Rows]:
+    with translate_errors():
+        try:
+            return _query(engine, queries)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            # A pooled connection can be dead since the server was started anew.
+            return _query(engine, queries)
+
+
+def _query(engine: sa.Engine, queries: Sequence[_Query]) -> list[_Rows]:
+    compiled = [_compile(query, engine.dialect) for query, _ in queries]
+    with engine.connect() as connection:
+        begin = begin_operator(connection, write=False)
+        with open_client_cursor(connection) as cursor:
+            texts = [
+                cursor.mogrify(text.encode(), values)
+                for (text, _), (_, values) in zip(compiled, queries, strict=True)
+            ]
+            cursor.execute("; ".join((begin, *texts, _END)).encode())
+            results = [result.fetchall() for result in cursor.results() if result.description]
+    return [
+        [_read(row, readers) for row in rows]
+        for (_, readers), rows in zip(compiled, results, strict=True)
+    ]
+
+
+def _read(row: Sequence[Any], readers: Sequence[_Reader]) -> tuple[Any, ...]:
+    return tuple(
+        value if read is None else read(value) for value, read in zip(row, readers, strict=True)
+    )
+
+
+def _send_changes(part: _Part, changes: Sequence[_Change]) -> list[list[int] | None]:
+    engine, tenant_id = part
+    places = sorted(range(len(changes)), key=lambda place: changes[place].order)
     with translate_errors(), engine.connect() as connection:
         if has_citus(connection):
-            return None
+            return [None] * len(changes)
         begin = begin_tenant(connection, tenant_id, write=True)
-        message = "; ".join((begin, *statements, _END))
         try:
-            with open_cursor(connection, psycopg.ClientCursor) as cursor:
-                cursor.execute(message.encode(), values)
+            with open_client_cursor(connection) as cursor:
+                texts = [
+                    cursor.mogrify("; ".join(statements).encode(), values)
+                    for statements, values, _ in (changes[place] for place in places)
+                ]
+                cursor.execute("; ".join((begin, *texts, _END)).encode())
                 counts = [result.rowcount for result in cursor.results()]
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            return None
-        return counts[-1 - len(statements) : -1]
-
-
-def _ask(
-    engine: sa.Engine, query: sa.Select[Any], values: Mapping[str, str | bytes]
-) -> list[tuple[Any, ...]]:
-    text, readers = _compile(query, engine.dialect)
-    with engine.connect() as connection:
-        begin = begin_operator(connection, write=False)
-        with open_cursor(connection, psycopg.ClientCursor) as cursor:
-            cursor.execute(f"{begin}; {text}; {_END}".encode(), values)
-            cursor.set_result(_LAST_BUT_ONE)
-            rows = cursor.fetchall()
-    return [
-        tuple(
-            value if read is None else read(value) for value, read in zip(row, readers, strict=True)
-        )
-        for row in rows
-    ]
+            return [None] * len(changes)
+    counted: list[list[int] | None] = [None] * len(changes)
+    end = len(counts) - 1
+    for place in reversed(places):
+        start = end - len(changes[place].statements)
+        counted[place] = counts[start:end]
+        end = start
+    return counted
 
 
 @lru_cache(maxsize=16)
@@ -103,3 +165,7 @@ def _compile(query: sa.Select[Any], dialect: sa.Dialect) -> tuple[str, list[_Rea
         for column in query.selected_columns
     ]
     return str(query.compile(dialect=dialect)), readers
+
+
+_queries: Gathering[sa.Engine, _Query, _Rows] = Gathering(_send_queries, most=_MOST)
+_changes: Gathering[_Part, _Change, list[int] | None] = Gathering(_send_changes, most=_MOST)

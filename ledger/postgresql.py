@@ -5,9 +5,9 @@ it is `LOCAL`, so it ends with the transaction: a connection that is back in its
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -29,6 +29,7 @@ TENANT_SETTING = "meterline.tenant_id"
 _CONNECT_SECONDS = 5
 _LIMITS = "meterline_limits"
 _CITUS = "meterline_citus"
+_Cursor = TypeVar("_Cursor", bound=psycopg.Cursor[Any])
 # Any fixed number of our own; of advisory locks there is one space a database.
 _OPERATOR_LOCK = 0x4D4C_0001
 
@@ -137,16 +138,25 @@ def find_losses(connection: sa.Connection) -> list[str]:
     ]
 
 
-@contextmanager
-def open_cursor(
-    connection: sa.Connection, kind: type[psycopg.Cursor[Any]] = psycopg.Cursor
-) -> Iterator[psycopg.Cursor[Any]]:
+def open_cursor(connection: sa.Connection) -> AbstractContextManager[psycopg.Cursor[Any]]:
     """Give the driver's own cursor, within the connection's transaction, for what only it can do.
 
     Raises:
         DBAPIError: what SQLAlchemy would raise; a connection that is dead leaves its pool, and
             so do the others.
     """
+    return _open(connection, psycopg.Cursor)
+
+
+def open_client_cursor(
+    connection: sa.Connection,
+) -> AbstractContextManager[psycopg.ClientCursor[Any]]:
+    """Give what `open_cursor` does, of the kind that puts values into the text of a message."""
+    return _open(connection, psycopg.ClientCursor)
+
+
+@contextmanager
+def _open(connection: sa.Connection, kind: type[_Cursor]) -> Iterator[_Cursor]:
     driver: Any = connection.connection.driver_connection
     with kind(driver) as cursor:
         try:

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         default=SecretStr(DEFAULT_URL), description="Where the ledger is kept."
     )
     database_pool_size: int = Field(
-        default=5,
+        default=8,
         ge=1,
         le=200,
         description=(

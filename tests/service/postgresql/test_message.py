@@ -30,7 +30,8 @@ _ADD = (
 
 
 def add(engine: sa.Engine, session_tenant: TenantId, tenant: str, batch: int) -> list[int] | None:
-    return tell(engine, session_tenant, [_ADD], {"tenant": tenant, "batch": batch, "now": NOW})
+    values = {"tenant": tenant, "batch": batch, "now": NOW}
+    return tell(engine, session_tenant, [_ADD], values, order=str(batch))
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def test_a_message_that_fails_in_the_end_has_done_nothing(
 ) -> None:
     values = {"tenant": "acme", "batch": 1, "now": NOW}
     with pytest.raises(ProgrammingError):
-        tell(engine, ACME, [_ADD, "SELECT nonsense FROM nowhere"], values)
+        tell(engine, ACME, [_ADD, "SELECT nonsense FROM nowhere"], values, order="")
     assert 0 == ledger.count("usage_batches")
 
 
@@ -79,7 +80,7 @@ def test_after_a_message_its_connection_is_nobodys(engine: sa.Engine) -> None:
 
 def test_after_a_message_that_failed_its_connection_is_nobodys(engine: sa.Engine) -> None:
     with pytest.raises(ProgrammingError):
-        tell(engine, ACME, ["SELECT nonsense FROM nowhere"], {})
+        tell(engine, ACME, ["SELECT nonsense FROM nowhere"], {}, order="")
     query = sa.text("SELECT current_user, current_setting('meterline.tenant_id', true)")
     with engine.connect().execution_options(meterline_begin="BEGIN") as connection:
         user, tenant = connection.execute(query).one()
