@@ -9,6 +9,7 @@ from cli import (
     data,
     database,
     doctor,
+    exporter,
     influx,
     rebuilding,
     retention,
@@ -58,6 +59,7 @@ main.add_command(verifying.verify_ledger)
 main.add_command(influx.influx)
 main.add_command(retention.retention)
 main.add_command(serve.serve)
+main.add_command(exporter.exporter)
 main.add_command(doctor.doctor)
 main.add_command(demo)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from ledger.columns import is_among, whole_sum
-from ledger.models import unshipped_batches, usage_batches
+from ledger.models import costing_state, unshipped_batches, usage_batches
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
 
@@ -99,3 +99,10 @@ def measure_backlog(
         query = query.where(usage_batches.c.tenant_id == tenant_id)
     batches, events, oldest = session.connection.execute(query).one()
     return Backlog(batches=batches, events=events, oldest=oldest)
+
+
+def read_last_costed(session: OperatorSession) -> datetime | None:
+    """Return when usage of any tenant was last costed, or None where none ever was."""
+    query = sa.select(sa.func.max(costing_state.c.costed_at))
+    costed_at: datetime | None = session.connection.execute(query).scalar_one()
+    return costed_at

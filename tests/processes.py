@@ -86,6 +86,10 @@ class Running:
         """SIGKILL one process of the group."""
         os.kill(pid, signal.SIGKILL)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the command itself a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> bool:
         """SIGKILL the whole group; tell whether the command was still running."""
         was_running = not self.has_ended()

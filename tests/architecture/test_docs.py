@@ -6,6 +6,7 @@ from api.app import create_app
 from api.services import Services
 from cli.main import main
 from collector.metadata import DEFAULT_KEYS
+from exporter.catalogue import METRICS
 from ledger.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ INDIRECT_CODES = {
 
 def raised_codes() -> set[str]:
     codes = set()
-    for package in ("api", "cli", "collector", "costing", "ledger", "migrations"):
+    for package in ("api", "cli", "collector", "costing", "exporter", "ledger", "migrations"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):
@@ -48,8 +49,15 @@ def test_every_command_has_its_heading() -> None:
 
 
 def test_every_error_code_is_explained() -> None:
-    explained = set(re.findall(r"^\| `(\w+)` \|", OPERATIONS, re.MULTILINE))
+    explained = set(re.findall(r"^\| `(?!meterline_)(\w+)` \|", OPERATIONS, re.MULTILINE))
     assert raised_codes() | INDIRECT_CODES == explained
+
+
+def test_every_metric_has_its_row_with_type_and_labels() -> None:
+    row = r"^\| `(meterline_\w+)` \| (\w+) \|([^|]*)\|"
+    expected = {(m.name, m.kind.value, ", ".join(m.labels)) for m in METRICS}
+    found = re.findall(row, OPERATIONS, re.MULTILINE)
+    assert expected == {(name, kind, labels.strip(" `")) for name, kind, labels in found}
 
 
 def test_every_route_is_documented(services: Services) -> None:

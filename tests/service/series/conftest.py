@@ -1,8 +1,7 @@
-"""Fixtures: a real InfluxDB, a ledger whose costing hands on to the relay, and a relay."""
+"""Fixtures: a proxy before InfluxDB, a ledger whose costing hands on to the relay, and a relay."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +14,9 @@ from costing.job import Costing
 from costing.prices import PriceBook
 from ledger.clock import system_clock
 from tests.servers.faults import FaultProxy
-from tests.servers.influx import Influx, require_influx
+from tests.servers.influx import Influx
 
 Ship = Callable[[], int]
-
-
-@pytest.fixture
-def influx(tmp_path: Path) -> Iterator[Influx]:
-    """An InfluxDB with the empty database `meterline`."""
-    require_influx()
-    with closing(Influx(tmp_path / "influx")) as influx:
-        influx.query('CREATE DATABASE "meterline"')
-        yield influx
 
 
 @pytest.fixture

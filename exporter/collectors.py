@@ -1,0 +1,60 @@
+"""What the ledger's small tables say, as samples. A collector reads no raw usage."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from ledger.batches import measure_backlog, read_last_costed
+from ledger.session import OperatorSession
+from ledger.shipping import measure_unshipped, read_health
+
+
+class Sample(NamedTuple):
+    """A value of a metric of the catalogue, and the values of its labels in their order."""
+
+    name: str
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+Collect = Callable[[OperatorSession, datetime], Iterator[Sample]]
+"""Returns what one transaction sees at an instant."""
+
+
+def choose_collectors(*, ships: bool) -> Mapping[str, Collect]:
+    """Return the collectors by name; that of the relay only where InfluxDB is configured."""
+    relay: dict[str, Collect] = {"relay": collect_relay} if ships else {}
+    return {"costing": collect_costing, **relay}
+
+
+def collect_costing(session: OperatorSession, now: datetime) -> Iterator[Sample]:
+    """What waits for costing, and when it was last done."""
+    waits = measure_backlog(session)
+    yield Sample("meterline_costing_backlog_batches", waits.batches)
+    yield Sample("meterline_costing_backlog_events", waits.events)
+    yield Sample("meterline_costing_backlog_age_seconds", _age(waits.oldest, now))
+    costed_at = read_last_costed(session)
+    if costed_at is not None:
+        yield Sample("meterline_costing_last_run_timestamp_seconds", costed_at.timestamp())
+
+
+def collect_relay(session: OperatorSession, now: datetime) -> Iterator[Sample]:
+    """What waits to be shipped, what never will be, and how shipping goes."""
+    waits = measure_unshipped(session)
+    yield Sample("meterline_relay_backlog_events", waits.events)
+    yield Sample("meterline_relay_backlog_dates", waits.days)
+    yield Sample("meterline_relay_backlog_rows", waits.rows)
+    yield Sample("meterline_relay_backlog_age_seconds", _age(waits.oldest, now))
+    yield Sample("meterline_relay_quarantined_points", waits.quarantined)
+    yield Sample("meterline_relay_expired_points_total", waits.expired)
+    health = read_health(session)
+    fails = health is not None and health.recovered_at is None
+    yield Sample("meterline_relay_failing", fails)
+    yield Sample("meterline_relay_consecutive_failures", health.failures if health and fails else 0)
+    if health is not None:
+        yield Sample("meterline_relay_last_failure_timestamp_seconds", health.failed_at.timestamp())
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    """Return the seconds since then; clocks of two machines may differ, ages are not negative."""
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
