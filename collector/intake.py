@@ -137,10 +137,9 @@ class Intake:
 
 def build_intake(engine: sa.Engine, settings: Settings) -> Intake:
     """Build the intake that the settings describe."""
-    hash_key = settings.hash_key
     policy = MetadataPolicy(
         allowed=frozenset(DEFAULT_KEYS | settings.metadata_keys),
-        hash_key=None if hash_key is None else hash_key.get_secret_value().encode(),
+        hash_key=settings.hash_key_bytes,
     )
     rules = Rules(policy=policy, max_future=timedelta(seconds=settings.max_future_seconds))
     return Intake(engine, rules=rules, auto_register=settings.auto_register_tenants)

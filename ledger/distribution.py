@@ -19,6 +19,7 @@ BY_TENANT = (
     "usage_tenant_days",
     "relay_state",
     "quarantined_points",
+    "unattributed_usage",
 )
 """Tables that grow with usage: rows of one tenant lie on one node, together."""
 
@@ -26,7 +27,15 @@ ON_EVERY_NODE = ("tenants", "tenant_periods", "price_books")
 """Small tables that are read together with usage."""
 
 ON_ONE_NODE = frozenset(
-    {"api_keys", "users", "sign_ins", "sign_in_links", "sign_in_failures", "relay_health"}
+    {
+        "api_keys",
+        "users",
+        "sign_ins",
+        "sign_in_links",
+        "sign_in_failures",
+        "relay_health",
+        "provider_mappings",
+    }
 )
 """Small tables that are read by themselves: they stay where they are."""
 

@@ -60,7 +60,7 @@ def tell(
     Raises:
         UnavailableError: see `ledger.session`.
     """
-    parse_tenant_id(tenant_id)
+    parse_tenant_id(tenant_id, reserved=True)
     with translate_errors(), engine.connect() as connection:
         if has_citus(connection):
             return None

@@ -2,15 +2,10 @@
 
 import sqlalchemy as sa
 
+from ledger.attribution_models import provider_mappings as provider_mappings  # noqa: PLC0414 - handed on
+from ledger.attribution_models import unattributed_usage as unattributed_usage  # noqa: PLC0414 - handed on
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from ledger.registry import metadata as metadata  # noqa: PLC0414 - handed on
 
 VERSION_TABLE = "meterline_version"
 """Where Alembic keeps the revision; the host may have a version table of its own."""

@@ -411,6 +411,7 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later |= {"sequences"} if is_postgresql(engine) else set()
     later |= {"unshipped_batches", "usage_tenant_days"}
     later |= {"relay_state", "relay_health", "quarantined_points"}
+    later |= {"provider_mappings", "unattributed_usage"}
     added = {
         "usage_rollups_daily": {"shipped_revision"},
         "tenants": {"closed_at"},
