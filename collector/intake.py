@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from collector.events import MAX_ID, FindTenant, Read, Rules, read_event
+from collector.events import FindTenant, Read, Rules, read_event
+from collector.ids import MAX_ID
 from collector.metadata import DEFAULT_KEYS, MetadataPolicy
 from collector.personal import PERSONAL, is_personal, is_personal_identifier
 from collector.store import book_alone, book_events

@@ -10,6 +10,8 @@ from ledger.postgresql import has_citus
 BY_TENANT = (
     "usage_metrics",
     "usage_tombstones",
+    "usage_facts",
+    "usage_balances",
     "usage_batches",
     "costing_state",
     "usage_rollups_daily",

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from ledger.attribution_models import provider_mappings
 from ledger.errors import MissingError
+from ledger.models import provider_mappings
 from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 

@@ -21,6 +21,8 @@ TENANT_MAY = {
     "tenant_periods": _READ,
     "usage_metrics": "SELECT, INSERT, DELETE",
     "usage_tombstones": "SELECT, INSERT",
+    "usage_facts": "SELECT, INSERT, DELETE",
+    "usage_balances": _ALL,
     "usage_batches": "SELECT, INSERT, DELETE",
     "costing_state": "SELECT, INSERT, UPDATE",
     "usage_rollups_daily": "SELECT, INSERT, UPDATE",

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from collector.attribution.claims import ClaimKey
 from collector.facts.claim import ClaimKind
-from ledger.attribution_models import unattributed_usage
 from ledger.columns import whole_sum
+from ledger.models import unattributed_usage
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import UNATTRIBUTED, TenantId
 

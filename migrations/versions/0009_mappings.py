@@ -10,7 +10,7 @@ from ledger.columns import UtcDateTime, plain_text
 from ledger.errors import ConflictError
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
-from ledger.attribution_models import provider_mappings
 from ledger.engine import is_postgresql
 from ledger.errors import ConflictError, InvalidError, MissingError
+from ledger.models import provider_mappings
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import UNATTRIBUTED, TenantId
 from ledger.tenants import close_tenant, ensure_unattributed
