@@ -4,7 +4,8 @@ from api import mapping_schemas as wire
 from collector.attribution.claims import ClaimKey
 from collector.attribution.keeping import is_dead, shown_value
 from collector.attribution.resolution import MappedPeriod
-from collector.attribution.store import InTransit, Waiting
+from collector.attribution.store import Waiting
+from collector.attribution.transit import InTransit
 
 
 def mapping_answer(period: MappedPeriod, hash_key: bytes | None) -> wire.MappingAnswer:

@@ -62,7 +62,7 @@ class InTransitAnswer(BaseModel):
     """Usage that has left `_unattributed` and has not arrived: in no tenant's figures."""
 
     tenant: str
-    channel: str | None
+    channel: str
     usages: int
     quantity: int
 

@@ -17,8 +17,10 @@ from api.mapping_schemas import MappingAnswer, MappingBody, MappingPath, Mapping
 from api.parameters import describe, read_parameters
 from api.report_answers import answer
 from api.services import Services
+from collector.attribution.job import Attribution
 from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
-from collector.attribution.store import read_in_transit, read_waiting
+from collector.attribution.store import read_waiting
+from collector.attribution.transit import read_in_transit
 from ledger.accounts.roles import Role
 from ledger.errors import InvalidError
 from ledger.keys import Scope
@@ -26,6 +28,9 @@ from ledger.keys import Scope
 blueprint = APIBlueprint("mappings", __name__, abp_security=[API_KEY, HOST_TOKEN, SIGN_IN])
 
 may_keep_mappings = require_role(Role.ROOT_ADMIN, scope=Scope.TENANTS)
+
+ATTRIBUTED_AT_ONCE = 200
+"""About how many usages a request moves; the worker moves the rest."""
 
 _PATH = "/api/admin/mappings"
 _REFUSED: ResponseDict = {
@@ -83,7 +88,8 @@ def list_mappings() -> Response:
 def add() -> tuple[Response, HTTPStatus]:
     """Map it from an instant on; 201 where that is new. Sending again changes nothing.
 
-    What it was mapped to before ends there. Usage that waits for it is attributed.
+    What it was mapped to before ends there. Usage that waits for it is attributed,
+    where it is much by the worker.
     """
     fields = read_fields(MappingBody)
     for key, value in fields.items():
@@ -93,6 +99,7 @@ def add() -> tuple[Response, HTTPStatus]:
     now, hash_key = services.clock(), _hash_key()
     with operator_session(write=True) as session:
         period, is_new = add_mapping(session, NewMapping(**fields), hash_key=hash_key, now=now)
+    Attribution(services.engine).run(now=now, limit=ATTRIBUTED_AT_ONCE)
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return answer(mapping_answer(period, hash_key)), status
 

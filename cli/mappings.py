@@ -1,11 +1,13 @@
 """`meterline mapping`: whose what a provider names is, and usage of which nobody knows that yet."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 
 import click
 from tabulate import tabulate
 
+from cli.attributing import tell_attributed
 from cli.wiring import open_ledger
 from collector.attribution.keeping import (
     NewMapping,
@@ -16,7 +18,8 @@ from collector.attribution.keeping import (
     shown_value,
 )
 from collector.attribution.resolution import MappedPeriod
-from collector.attribution.store import InTransit, Waiting, read_in_transit, read_waiting
+from collector.attribution.store import Waiting, read_waiting
+from collector.attribution.transit import InTransit, read_in_transit
 from ledger.session import operator_session
 
 _HEADERS = ("number", "kind", "value", "tenant", "from", "until", "label")
@@ -50,6 +53,8 @@ def add(kind: str, value: str, tenant_id: str, valid_from: str | None, label: st
     with operator_session(wiring.engine, write=True) as session:
         period, is_new = add_mapping(session, new, hash_key=hash_key, now=wiring.clock())
     click.echo(f"{_describe(period)}{'' if is_new else ' (it was so already)'}")
+    if not tell_attributed(wiring.attribution.run(now=wiring.clock())):
+        sys.exit(1)
 
 
 @mapping.command("remove")
@@ -61,6 +66,21 @@ def remove(mapping_id: int, until: str | None) -> None:
     with operator_session(wiring.engine, write=True) as session:
         period = end_mapping(session, mapping_id, until=until, now=wiring.clock())
     click.echo(_describe(period))
+
+
+@mapping.command("attribute")
+def attribute() -> None:
+    """Move usage that waits to the tenants that mappings lead to; the worker does so, too.
+
+    Run again, it goes on where it was stopped.
+    """
+    wiring = open_ledger()
+    done = wiring.attribution.run(now=wiring.clock())
+    is_done = tell_attributed(done)
+    with operator_session(wiring.engine) as session:
+        tell_in_transit(read_in_transit(session))
+    if not is_done:
+        sys.exit(1)
 
 
 @mapping.command("list")
@@ -84,7 +104,7 @@ def tell_in_transit(found: list[InTransit]) -> None:
     for part in found:
         click.echo(
             f"in transit to {part.target}: {part.usages} usages"
-            f" ({part.quantity} units of {part.channel or 'no channel'});"
+            f" ({part.quantity} units of {part.channel});"
             " `meterline mapping attribute` brings them there"
         )
 

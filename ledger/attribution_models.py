@@ -39,6 +39,8 @@ unattributed_usage = sa.Table(
     sa.Column("left_at", UtcDateTime),
     sa.Column("channel", plain_text(64)),
     sa.Column("quantity", sa.BigInteger),
+    # Its facts, while they are on their way: what they left may be taken by retention meanwhile.
+    sa.Column("luggage", sa.Text),
     sa.Column("arrived_at", UtcDateTime),
 )
 _OPEN = unattributed_usage.c.arrived_at.is_(None)

@@ -9,7 +9,8 @@ from api.pages.money import show_count
 from collector.attribution.claims import ClaimKey
 from collector.attribution.keeping import NewMapping, is_dead, shown_value
 from collector.attribution.resolution import MappedPeriod
-from collector.attribution.store import InTransit, Waiting
+from collector.attribution.store import Waiting
+from collector.attribution.transit import InTransit
 from collector.facts.claim import ClaimKind
 from ledger.tenant import Tenant, TenantId
 
@@ -19,6 +20,7 @@ KIND_LABELS = {
     ClaimKind.NUMBER: "Phone number",
     ClaimKind.SUBUSER: "SendGrid subuser",
 }
+_LABELS = {**KIND_LABELS, ClaimKind.TENANT: "Tenant that is not registered"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,11 +143,11 @@ def _waiting(found: Waiting) -> WaitingLine:
 
 
 def _claim(claim: ClaimKey) -> tuple[str, str]:
-    return KIND_LABELS[claim.kind], claim.shown
+    return _LABELS[claim.kind], claim.shown
 
 
 def _in_transit(part: InTransit) -> str:
-    units = f"{show_count(part.quantity)} units of {part.channel or 'no channel'}"
+    units = f"{show_count(part.quantity)} units of {part.channel}"
     usages = "usage" if part.usages == 1 else "usages"
     return f"{show_count(part.usages)} {usages} ({units}) on the way to {part.target}"
 

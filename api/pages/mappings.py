@@ -8,12 +8,15 @@ from werkzeug.wrappers import Response
 from api.auth.policy import require_role
 from api.auth.tenancy import operator_session
 from api.errors import STATUS_OF_KIND
+from api.mappings import ATTRIBUTED_AT_ONCE
 from api.pages.blueprint import PageBlueprint
 from api.pages.mapping_view import build_mappings_view
 from api.parameters import read_parameters
 from api.services import Services
+from collector.attribution.job import Attribution
 from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
-from collector.attribution.store import read_in_transit, read_waiting
+from collector.attribution.store import read_waiting
+from collector.attribution.transit import read_in_transit
 from ledger.accounts.roles import Role
 from ledger.errors import ConflictError, InvalidError, MeterlineError, MissingError
 from ledger.tenant import UNATTRIBUTED
@@ -60,6 +63,7 @@ def add() -> Response:
             )
     except (InvalidError, MissingError, ConflictError) as error:
         return _page(typed=typed, fault=error)
+    Attribution(services.engine).run(now=services.clock(), limit=ATTRIBUTED_AT_ONCE)
     return _back(period.row.mapping_id)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from collector.facts.claim import Claim, ClaimKind
 from collector.personal import hide, is_personal_identifier
 from ledger.errors import InvalidError
+from ledger.tenant import TenantId
 
 _SHOWN_DIGITS = 4
 _SID_OF = {ClaimKind.ACCOUNT: "AC", ClaimKind.SERVICE: "MG"}
@@ -57,15 +58,14 @@ def parse_claim(kind: str, value: str) -> Claim:
         InvalidError: `unknown_mapping_kind` or `invalid_mapping_value`; a phone number is not
             repeated.
     """
-    try:
-        known = ClaimKind(kind)
-    except ValueError:
+    if kind not in _FORMS:
         raise InvalidError(
             "unknown_mapping_kind",
-            f"kind is one of {', '.join(ClaimKind)}",
+            f"kind is one of {', '.join(_FORMS)}",
             key="kind",
             value=kind,
-        ) from None
+        )
+    known = ClaimKind(kind)
     claim = _tidy(Claim(known, value.strip()))
     if not _is_whole(claim):
         shown = None if known is ClaimKind.NUMBER else value
@@ -98,9 +98,14 @@ def make_keys(claims: Sequence[Claim], hash_key: bytes | None) -> tuple[ClaimKey
     What is no such thing (a withheld number, an empty field) claims nothing; neither does what is
     personal where there is no key.
     """
-    whole = (claim for claim in map(_tidy, claims) if _is_whole(claim))
+    whole = (c for c in map(_tidy, claims) if c.kind in _FORMS and _is_whole(c))
     keys = (_key(claim, hash_key) for claim in whole)
     return tuple(dict.fromkeys(key for key in keys if key is not None))
+
+
+def name_tenant(tenant_id: TenantId) -> ClaimKey:
+    """Return the claim of a tenant that the host named."""
+    return ClaimKey(ClaimKind.TENANT, tenant_id)
 
 
 def mark_key(hash_key: bytes) -> str:
@@ -108,7 +113,7 @@ def mark_key(hash_key: bytes) -> str:
     return hmac.new(hash_key, _PURPOSE, hashlib.sha256).hexdigest()[:16]
 
 
-_FORMS = {
+_FORMS: dict[str, str] = {
     ClaimKind.ACCOUNT: "an account is its SID: AC and 32 of 0-9 a-f",
     ClaimKind.SERVICE: "a messaging service is its SID: MG and 32 of 0-9 a-f",
     ClaimKind.NUMBER: "a number is in E.164 form, like +13125550100, or a short code of 3 to 6"

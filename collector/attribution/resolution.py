@@ -11,8 +11,9 @@ from datetime import datetime
 from itertools import pairwise
 
 from collector.attribution.claims import ClaimKey
+from collector.facts.claim import ClaimKind
 from ledger.mappings import ProviderMapping
-from ledger.tenant import TenantId
+from ledger.tenant import Tenant, TenantId
 
 Histories = Mapping[tuple[str, str], Sequence[ProviderMapping]]
 """The rows of each claim by kind and value, those that count, in the order in which they begin."""
@@ -78,3 +79,28 @@ def resolve(claims: Sequence[ClaimKey], histories: Histories, at: datetime) -> T
         if found is not None:
             return found.tenant_id
     return None
+
+
+def decide(
+    claims: Sequence[ClaimKey],
+    histories: Histories,
+    tenants: Mapping[TenantId, Tenant],
+    at: datetime,
+) -> TenantId | None:
+    """Return whose usage is: of the tenant that the host named, else of what claims lead to.
+
+    Usage of a named tenant that is not registered is nobody's, whatever else claims it. No mapping
+    leads to a tenant that has closed by then.
+
+    Args:
+        claims: in order of precedence.
+        histories: of these claims at least.
+        tenants: those that are registered, of all that may come out.
+        at: when the usage happened.
+    """
+    named = [TenantId(c.value) for c in claims if c.kind is ClaimKind.TENANT]
+    if named:
+        return next((tenant_id for tenant_id in named if tenant_id in tenants), None)
+    tenant_id = resolve(claims, histories, at)
+    tenant = None if tenant_id is None else tenants.get(tenant_id)
+    return None if tenant is None or tenant.is_closed_at(at) else tenant.tenant_id

@@ -19,6 +19,10 @@ class ClaimKind(StrEnum):
     SUBUSER = "subuser"
     """A SendGrid subuser, by its name."""
 
+    TENANT = "tenant"
+    """A tenant that the host itself named, and that is not registered. It is not mapped: its usage
+    waits for it to be registered, and is nobody else's."""
+
 
 class Claim(NamedTuple):
     """One thing that a message names, with the value as the provider wrote it."""

@@ -22,6 +22,9 @@ class Rank(IntEnum):
     FINAL = 20
     """The provider is done with it, and says how it ended."""
 
+    MOVED = 100
+    """Ours: the usage belongs to another tenant, which has its facts from now on."""
+
 
 class Verdict(StrEnum):
     """What a fact says that the usage is billed as."""

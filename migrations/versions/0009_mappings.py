@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("left_at", UtcDateTime),
         sa.Column("channel", plain_text(64)),
         sa.Column("quantity", sa.BigInteger),
+        sa.Column("luggage", sa.Text),
         sa.Column("arrived_at", UtcDateTime),
         sa.PrimaryKeyConstraint("tenant_id", "usage_id", name="pk_unattributed_usage"),
     )
