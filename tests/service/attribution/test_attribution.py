@@ -1,8 +1,12 @@
 """Usage of nobody gets to its tenant, once, whatever happens on the way."""
 
 import itertools
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -380,3 +384,62 @@ def test_the_list_tells_what_waits_and_what_travels(
             "in transit to acme: 1 usages (3 units of sms)",
         )
     ]
+
+
+def test_the_doctor_tells_mappings_of_another_key_and_usage_without_a_tenant(
+    router: Router, engine: sa.Engine, meterline: Run
+) -> None:
+    router.book([report(claims=[])], now=NOW)
+    map_to(engine, "acme")
+    told = meterline("doctor", METERLINE_HASH_KEY="another key of the tests").stdout
+    assert (True, True) == ("1 mappings match nothing" in told, "1 usages have no tenant" in told)
+
+
+def test_a_tenant_that_cannot_be_given_what_is_its_own_holds_up_no_other(
+    router: Router, attribution: Attribution, engine: sa.Engine
+) -> None:
+    names = ("acme", "karachi")
+    router.book([report(f"of-{name}", claims=[]) for name in names], now=NOW)
+    gone = TenantId("gone")
+    done = attribution.move({"of-acme": gone, "of-karachi": KARACHI}, now=NOW)
+    failed = [failure.tenant_id for failure in done.failures]
+    assert (1, [gone], {"karachi": (1, 3)}, [InTransit(gone, "sms", 1, 3)]) == (
+        done.usages,
+        failed,
+        totals(engine),
+        in_transit(engine),
+    )
+
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+sys.path.insert(0, sys.argv[3])
+from collector.attribution.job import Attribution
+from ledger.engine import create_ledger_engine
+from tests.interleaving import before_write
+
+engine = create_ledger_engine(sys.argv[1])
+with before_write(engine, lambda: os.kill(os.getpid(), signal.SIGKILL), at=int(sys.argv[2])):
+    Attribution(engine).run(now=datetime(2026, 3, 10, 12, tzinfo=UTC))
+"""
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+def test_a_process_that_is_killed_before_any_transaction_leaves_the_sums_as_they_were(
+    router: Router, attribution: Attribution, engine: sa.Engine, ledger_url: str, at: int
+) -> None:
+    router.book(many(450), now=NOW)  # type: ignore[arg-type] # reports
+    map_to(engine, "acme")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, ledger_url, str(at), Path(__file__).parents[3]],
+        check=False,
+        timeout=60,
+    )
+    amid = whole(engine)
+    attribution.run(now=NOW)
+    assert (-signal.SIGKILL, (450, 1350), {"acme": (450, 1350)}) == (
+        killed.returncode,
+        amid,
+        totals(engine),
+    )

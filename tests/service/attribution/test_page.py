@@ -11,10 +11,15 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.auth.csrf import make_csrf
 from api.services import Services
+from collector.attribution.job import Attribution
+from collector.attribution.routing import Router
 from ledger.accounts.roles import Role
+from ledger.tenant import TenantId
 from tests.access import make_sign_in
+from tests.builders import NOW
 from tests.routes import Credential, client_with
 from tests.service.attribution.claims import NUMBER, map_to
+from tests.service.attribution.reports import report, totals
 
 FORM = {
     "kind": "number",
@@ -100,3 +105,25 @@ def test_a_page_says_that_numbers_cannot_be_mapped_without_a_key(
 def test_a_label_is_text_and_no_markup(client: FlaskClient, engine: sa.Engine) -> None:
     map_to(engine, "acme", label="<b>bold</b>")
     assert "&lt;b&gt;bold&lt;/b&gt;" in page(client)
+
+
+def test_the_page_shows_what_waits_and_what_travels(
+    client: FlaskClient, router: Router, attribution: Attribution, engine: sa.Engine
+) -> None:
+    router.book([report("SM1"), report("SM2"), report("SM3")], now=NOW)
+    map_to(engine, "acme")
+    attribution.move({"SM1": TenantId("gone")}, now=NOW)  # it is not there, so it does not arrive
+    text = page(client)
+    assert (True, True, True) == (
+        "1 usage (3 units of sms) on the way to gone" in text,
+        "2 usages wait" in text,
+        "\N{HORIZONTAL ELLIPSIS}0100" in text,
+    )
+
+
+def test_a_mapping_that_is_added_by_the_form_attributes_what_waits(
+    client: FlaskClient, send: Send, router: Router, engine: sa.Engine
+) -> None:
+    router.book([report()], now=NOW)
+    send("/admin/mappings", FORM)
+    assert ({"acme": (1, 3)}, False) == (totals(engine), "usages wait" in page(client))

@@ -41,13 +41,15 @@ ROWS = [
     row(5, SERVICE, None, 12),
     row(6, SERVICE, "clever", 15),
     row(7, SERVICE, "dull", 15),
+    row(8, ACCOUNT, "early", 3),
 ]
 
 
 @pytest.mark.parametrize(
     ("claims", "day", "expected"),
     [
-        ([ACCOUNT], 4, None),  # before the first
+        ([ACCOUNT], 2, None),  # before the first
+        ([ACCOUNT], 4, "early"),  # written last, and begun first
         ([ACCOUNT], 5, "acme"),  # from its beginning on
         ([ACCOUNT], 9, "acme"),
         ([ACCOUNT], 10, "karachi"),  # the one that began later
@@ -77,6 +79,7 @@ def test_the_order_in_which_rows_are_read_does_not_matter() -> None:
 def test_a_period_ends_where_the_next_row_begins() -> None:
     found = [(p.row.mapping_id, p.tenant_id, p.until) for p in list_periods(make_histories(ROWS))]
     assert [
+        (8, "early", march(5)),
         (1, "acme", march(10)),
         (2, "karachi", march(20)),
         (4, "silent", march(12)),
