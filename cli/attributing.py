@@ -9,6 +9,9 @@ from ledger.clock import Clock
 
 _PAUSE = timedelta(seconds=15)
 
+NOTHING = Attributed(0)
+"""What became of a run that found nothing to do: where nothing is mapped, nobody is told so."""
+
 
 class Attributing:
     """Attributes every now and then; what goes wrong is told once, and tried again later."""

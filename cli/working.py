@@ -8,7 +8,7 @@ from types import FrameType
 
 import click
 
-from cli.attributing import Attributing, tell_attributed
+from cli.attributing import NOTHING, Attributing, tell_attributed
 from cli.shipping import keep_shipping, ship_all, tell_shipped
 from cli.wiring import open_ledger
 from costing.job import Costing, Failure, Outcome
@@ -27,7 +27,8 @@ def work(*, once: bool, parent: int | None) -> None:
     wiring = open_ledger()
     costing, relay = wiring.costing, wiring.relay
     if once:
-        is_attributed = tell_attributed(wiring.attribution.run(now=wiring.clock()))
+        attributed = wiring.attribution.run(now=wiring.clock())
+        is_attributed = attributed == NOTHING or tell_attributed(attributed)
         outcome = costing.run(now=wiring.clock(), wait=True)
         click.echo(f"batches costed: {outcome.batches}")
         _tell_failures(outcome)

@@ -21,10 +21,10 @@ def expire_facts(session: TenantSession, *, events: Iterable[str], usages: Itera
             booked, so that neither a fact nor an event of theirs counts again.
     """
     gone, kept = set(events), set(usages)
-    any_balance = sa.select(_BALANCE.usage_id).where(_BALANCE.tenant_id == session.tenant_id)
-    if session.connection.execute(any_balance.limit(1)).first() is None:  # nobody told anything
-        return
     own = _BALANCE.tenant_id == session.tenant_id
+    any_balance = sa.select(_BALANCE.usage_id).where(own).order_by(_BALANCE.usage_id).limit(1)
+    if session.connection.execute(any_balance).first() is None:  # nobody told anything
+        return
     # In the order in which others lock them.
     locked = (
         sa.select(_BALANCE.usage_id)

@@ -31,6 +31,11 @@ MADE_UP = (
     "INSERT INTO unshipped_batches VALUES (:tenant, 1, 1, now())",
     "INSERT INTO relay_state VALUES (:tenant)",
     "INSERT INTO quarantined_points VALUES (:tenant, 'usage', '1', now(), 'line', 'why', now())",
+    "INSERT INTO usage_balances VALUES (:tenant, 'SM1')",
+    (
+        "INSERT INTO usage_facts VALUES (:tenant, 'SM1', 'sent', 20, 'billed', now(), current_date,"
+        " 'sms', 'outbound', 'twilio', NULL, 1, false, NULL, now())"
+    ),
     "INSERT INTO unattributed_usage VALUES (:tenant, 'SM1', now(), '[]', now())",
 )
 
