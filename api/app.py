@@ -5,13 +5,14 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import admin, billing, events, health, session_links, tenants
+from api import admin, billing, events, health, mappings, session_links, tenants
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
 from api.errors import Problem, register_error_handlers
 from api.headers import add_security_headers
 from api.pages import assets, grid, signin, usage
+from api.pages import mappings as mappings_page
 from api.pages.environment import prepare_templates
 from api.services import Services
 
@@ -41,10 +42,10 @@ def create_app(services: Services) -> OpenAPI:
     app.before_request(auth_middleware)
     app.after_request(add_security_headers)
     register_error_handlers(app)
-    for described in (events, health, billing, admin, session_links, tenants):
+    for described in (events, health, billing, admin, session_links, tenants, mappings):
         app.register_api(described.blueprint)
     prepare_templates(app)
-    for page in (assets, signin, usage, grid):
+    for page in (assets, signin, usage, grid, mappings_page):
         app.register_blueprint(page.blueprint)
 
     @app.route("/api/openapi.json")

@@ -25,7 +25,7 @@ def read_parameters(*names: str) -> Parameters:
         if name not in names:
             raise InvalidError(
                 "unknown_parameter",
-                f"no such parameter here; there are {', '.join(names)}",
+                f"no such parameter here; there are {', '.join(names) or 'none'}",
                 key=name,
             )
         if len(values) > 1:

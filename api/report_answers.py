@@ -90,6 +90,7 @@ def _grid_tenant(row: GridRow, threshold: Fraction) -> wire.GridTenant:
     return wire.GridTenant(
         tenant=row.tenant_id,
         name=row.name,
+        is_unattributed=row.is_unattributed,
         plan=row.plan,
         closed_at=row.closed_at,
         estimated_cost=_usd(row.estimated_cost),

@@ -101,6 +101,7 @@ class GridTenant(BaseModel):
 
     tenant: str
     name: str
+    is_unattributed: bool = Field(description="No customer, but usage without a tenant")
     plan: str
     closed_at: datetime | None = Field(description="From when its usage is refused; null: open")
     estimated_cost: str | None = Field(description=_COST)

@@ -3,20 +3,18 @@
 from http import HTTPStatus
 from typing import Any
 
-import orjson
-from flask import Response, current_app, jsonify, request
+from flask import Response, current_app, jsonify
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.types import ResponseDict
 
 from api.auth.policy import require_role
 from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import operator_session
-from api.body import read_whole_body
-from api.errors import PROBLEM_RESPONSE, UnsupportedTypeError
+from api.errors import PROBLEM_RESPONSE
+from api.fields import read_fields
 from api.schemas import TenantAnswer, TenantBody, TenantPath
 from api.services import Services
 from ledger.accounts.roles import Role
-from ledger.errors import InvalidError
 from ledger.keys import Scope
 from ledger.tenant import Tenant, parse_label, parse_tenant_id, parse_timezone
 from ledger.tenants import close_tenant, get_tenant, put_tenant
@@ -59,7 +57,7 @@ def put(path: TenantPath) -> tuple[Response, HTTPStatus]:
 
     Plan and time zone change from now on; what was booked stays. A closed tenant is open again.
     """
-    wanted = _read_fields()
+    wanted = read_fields(TenantBody)
     with operator_session(write=True) as session:
         tenant, created = put_tenant(
             session,
@@ -95,35 +93,6 @@ def close(path: TenantPath) -> Response:
     now = Services.of(current_app).clock()
     with operator_session(write=True) as session:
         return _answer(close_tenant(session, parse_tenant_id(path.tenant_id), now=now))
-
-
-def _read_fields() -> dict[str, Any]:
-    """Return the fields of the body: all that there are, and no others.
-
-    Raises:
-        InvalidError: `malformed_json`, `not_an_object`, `missing_field` or `unknown_field`.
-        UnsupportedTypeError: `unsupported_type`.
-    """
-    if request.mimetype != "application/json":
-        raise UnsupportedTypeError(
-            "unsupported_type",
-            "Content-Type is application/json",
-            key="Content-Type",
-            value=request.mimetype,
-        )
-    try:
-        fields = orjson.loads(read_whole_body())
-    except orjson.JSONDecodeError as error:
-        raise InvalidError("malformed_json", f"not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise InvalidError("not_an_object", "send a JSON object")
-    known = TenantBody.model_fields
-    for key in sorted(fields.keys() - known.keys()):
-        raise InvalidError("unknown_field", f"fields are {', '.join(known)}", key=key)
-    for key in known:
-        if key not in fields:
-            raise InvalidError("missing_field", f"{key} is needed", key=key)
-    return fields
 
 
 def _answer(tenant: Tenant) -> Response:

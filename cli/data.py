@@ -166,7 +166,7 @@ def export(
         raise click.UsageError("give --range, or --from and --to")
     wiring = open_ledger()
     with operator_session(wiring.engine) as session:
-        tenant = get_tenant(session, parse_tenant_id(tenant_id))
+        tenant = get_tenant(session, parse_tenant_id(tenant_id, reserved=True))
     now = wiring.clock()
     dates = parse_range(range_name, _iso(first), _iso(last), now=now, zone=tenant.zone_at(now))
     with tenant_session(wiring.engine, tenant.tenant_id) as own:

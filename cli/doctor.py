@@ -10,6 +10,9 @@ from cli import schema
 from cli.findings import STALE_AFTER, Finding
 from cli.influx_health import examine_influx
 from cli.wiring import Wiring, connect
+from collector.attribution.keeping import is_dead, list_all
+from collector.attribution.store import read_waiting
+from collector.attribution.transit import read_in_transit
 from ledger.batches import measure_backlog
 from ledger.engine import is_postgresql
 from ledger.errors import MeterlineError
@@ -44,6 +47,7 @@ def _examine() -> Iterator[Finding]:
     yield from _guarded(_settings, wiring)
     yield from _guarded(_prices, wiring)
     yield from _guarded(_ledger, wiring)
+    yield from _guarded(_attribution, wiring)
     yield from _guarded(examine_influx, wiring)
 
 
@@ -90,6 +94,28 @@ def _ledger(wiring: Wiring) -> Iterator[Finding]:
         text=f"{backlog.events} events wait for costing, the oldest for {age.total_seconds():.0f} s"
         + ("" if age < STALE_AFTER else "; is `meterline work` running?"),
     )
+
+
+def _attribution(wiring: Wiring) -> Iterator[Finding]:
+    hash_key = wiring.settings.hash_key_bytes
+    with operator_session(wiring.engine) as session:
+        dead = sum(is_dead(period.row, hash_key) for period in list_all(session))
+        waiting = sum(found.usages for found in read_waiting(session))
+        travelling = sum(part.usages for part in read_in_transit(session))
+    if dead:
+        yield Finding(
+            ok=False,
+            text=f"{dead} mappings match nothing: METERLINE_HASH_KEY is not the key that they were"
+            " made with; set that, or add them again",
+        )
+    if waiting:
+        yield Finding(
+            ok=None, text=f"{waiting} usages have no tenant yet; see `meterline mapping list`"
+        )
+    if travelling:
+        yield Finding(
+            ok=None, text=f"{travelling} usages are in transit; run `meterline mapping attribute`"
+        )
 
 
 def _file(wiring: Wiring) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from cli import (
     doctor,
     exporter,
     influx,
+    mappings,
     rebuilding,
     retention,
     serve,
@@ -50,6 +51,7 @@ def main() -> None:
 main.add_command(database.db)
 main.add_command(accounts.tenant)
 main.add_command(accounts.key)
+main.add_command(mappings.mapping)
 main.add_command(users.user)
 main.add_command(data.import_file)
 main.add_command(data.export)

@@ -16,7 +16,7 @@ def known_tenant(wiring: Wiring, tenant_id: str | None) -> TenantId | None:
     if tenant_id is None:
         return None
     with operator_session(wiring.engine) as session:
-        return get_tenant(session, parse_tenant_id(tenant_id)).tenant_id
+        return get_tenant(session, parse_tenant_id(tenant_id, reserved=True)).tenant_id
 
 
 def known_tenants(wiring: Wiring, tenant_id: str | None) -> list[Tenant]:
@@ -29,4 +29,4 @@ def known_tenants(wiring: Wiring, tenant_id: str | None) -> list[Tenant]:
     with operator_session(wiring.engine) as session:
         if tenant_id is None:
             return list_tenants(session)
-        return [get_tenant(session, parse_tenant_id(tenant_id))]
+        return [get_tenant(session, parse_tenant_id(tenant_id, reserved=True))]

@@ -44,7 +44,7 @@ def run(tenant_id: str | None, days: int | None, *, dry_run: bool) -> None:
         )
     job = Retention(wiring.engine, days=kept, ships=wiring.target is not None)
     found = job.find_due(
-        None if tenant_id is None else parse_tenant_id(tenant_id), now=wiring.clock()
+        None if tenant_id is None else parse_tenant_id(tenant_id, reserved=True), now=wiring.clock()
     )
     if dry_run:
         _print_due(found)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from cli.schema import require_current
+from collector.attribution.job import Attribution
 from collector.influx.target import Target, build_target
 from collector.intake import Intake, build_intake
 from collector.relay.job import Relay
@@ -38,6 +39,11 @@ class Wiring:
     def intake(self) -> Intake:
         """The intake that books into the ledger."""
         return build_intake(self.engine, self.settings)
+
+    @property
+    def attribution(self) -> Attribution:
+        """The job that moves usage to the tenants that mappings lead to."""
+        return Attribution(self.engine)
 
     @property
     def costing(self) -> Costing:

@@ -8,6 +8,7 @@ from types import FrameType
 
 import click
 
+from cli.attributing import NOTHING, Attributing, tell_attributed
 from cli.shipping import keep_shipping, ship_all, tell_shipped
 from cli.wiring import open_ledger
 from costing.job import Costing, Failure, Outcome
@@ -22,15 +23,17 @@ _FAREWELL_SECONDS = 5.0
 @click.option("--once", is_flag=True, help="Stop when nothing is left to do.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this parent process is gone.")
 def work(*, once: bool, parent: int | None) -> None:
-    """Cost booked usage and ship it to InfluxDB, again and again. Any number of these may run."""
+    """Attribute, cost and ship booked usage, again and again. Any number of these may run."""
     wiring = open_ledger()
     costing, relay = wiring.costing, wiring.relay
     if once:
+        attributed = wiring.attribution.run(now=wiring.clock())
+        is_attributed = attributed == NOTHING or tell_attributed(attributed)
         outcome = costing.run(now=wiring.clock(), wait=True)
         click.echo(f"batches costed: {outcome.batches}")
         _tell_failures(outcome)
         is_shipped = relay is None or tell_shipped(ship_all(relay))
-        if outcome.failures or not is_shipped:
+        if outcome.failures or not is_shipped or not is_attributed:
             sys.exit(1)
         return
     stop = threading.Event()
@@ -40,24 +43,30 @@ def work(*, once: bool, parent: int | None) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    attributing = Attributing(wiring.attribution, wiring.clock)
     if relay is None:
-        _keep_costing(costing, wiring.clock, stop, parent)
+        _keep_costing(costing, attributing, wiring.clock, stop, parent)
         return
     # A thread of its own, so that costing waits for no answer of InfluxDB; and one that does not
     # keep the process alive: whatever it is in the midst of is done again by the next one.
     shipping = threading.Thread(target=keep_shipping, args=(relay, stop), daemon=True)
     shipping.start()
-    _keep_costing(costing, wiring.clock, stop, parent)
+    _keep_costing(costing, attributing, wiring.clock, stop, parent)
     stop.set()
     shipping.join(_FAREWELL_SECONDS)
 
 
 def _keep_costing(
-    costing: Costing, clock: Clock, stop: threading.Event, parent: int | None
+    costing: Costing,
+    attributing: Attributing,
+    clock: Clock,
+    stop: threading.Event,
+    parent: int | None,
 ) -> None:
     told: tuple[Failure, ...] = ()
     while not stop.is_set() and parent in (None, os.getppid()):
         try:
+            attributing.run()
             outcome = costing.run(now=clock())
             if outcome.failures != told:
                 _tell_failures(outcome)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import orjson
 
 from collector.counts import MAX_COUNT, count_usage
-from collector.metadata import MetadataPolicy, check_identifier, check_size
+from collector.ids import parse_id
+from collector.metadata import MetadataPolicy, check_size
 from collector.personal import is_personal
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS, UsageEvent, is_slug, parse_slug
@@ -23,8 +24,9 @@ FIELDS = frozenset(
 
 FINGERPRINT_VERSION = b"\x01"
 
-MAX_ID = 255
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No usage is older: what says so has a wrong clock."""
+
 _AFTER_DATE = ("", "T", "t", " ")
 _CHANNELS = tuple(channel.name for channel in load_catalogue().channels)
 _APART = tuple((unit.column, unit.apart) for unit in load_catalogue().units if unit.apart)
@@ -75,7 +77,7 @@ def read_event(
     time = _time(get("time"), now=now, max_future=rules.max_future)
     quantity = get("quantity")
     labels = _labels(get("source"), get("feature"), get("channel"), get("direction"))
-    event_id = _event_id(get("id"))
+    event_id = parse_id(get("id"))
     cleaned = rules.policy.clean(metadata, _canonical(metadata))
     channel, direction, source, feature = labels
     counted = count_usage(channel, quantity, metadata)
@@ -165,20 +167,6 @@ def _tenant(
     return tenant
 
 
-def _event_id(value: object) -> str:
-    if value is None:
-        raise InvalidError("missing_id", "give the provider's own id, or make one once", key="id")
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID or not value.isprintable():
-        raise InvalidError(
-            "invalid_id",
-            f"id is text of 1 to {MAX_ID} printable characters",
-            key="id",
-            value=value,
-        )
-    check_identifier(value, key="id")
-    return value
-
-
 _Labels = tuple[str, str, str | None, str | None]
 
 
@@ -251,7 +239,7 @@ def _time(value: object, *, now: datetime, max_future: timedelta) -> datetime:
         )
     if time > now + max_future:
         raise InvalidError("future_time", "time is in the future", key="time", value=value)
-    if time < _EARLIEST:
+    if time < EARLIEST:
         raise InvalidError("ancient_time", "time is before the year 2000", key="time", value=value)
     return time
 

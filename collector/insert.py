@@ -37,8 +37,8 @@ _WIRE_TYPES = [
 # columns, since a pooler may keep a connection for longer than a version of Meterline lives.
 _INCOMING = f"incoming_usage_{crc32(_NAMES.encode()):08x}"
 _MAKE_INCOMING = (
-    f"CREATE TEMPORARY TABLE IF NOT EXISTS {_INCOMING} (LIKE {usage_metrics.name})"
-    " ON COMMIT DELETE ROWS"
+    f"CREATE TEMPORARY TABLE IF NOT EXISTS {_INCOMING}"
+    f" (LIKE {usage_metrics.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 )
 _COPY = f"COPY {_INCOMING} ({_NAMES}) FROM STDIN (FORMAT BINARY)"
 _MOVE = (

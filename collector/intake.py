@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from collector.events import MAX_ID, FindTenant, Read, Rules, read_event
+from collector.events import FindTenant, Read, Rules, read_event
+from collector.ids import MAX_ID
 from collector.metadata import DEFAULT_KEYS, MetadataPolicy
 from collector.personal import PERSONAL, is_personal, is_personal_identifier
 from collector.store import book_alone, book_events
@@ -137,10 +138,9 @@ class Intake:
 
 def build_intake(engine: sa.Engine, settings: Settings) -> Intake:
     """Build the intake that the settings describe."""
-    hash_key = settings.hash_key
     policy = MetadataPolicy(
         allowed=frozenset(DEFAULT_KEYS | settings.metadata_keys),
-        hash_key=None if hash_key is None else hash_key.get_secret_value().encode(),
+        hash_key=settings.hash_key_bytes,
     )
     rules = Rules(policy=policy, max_future=timedelta(seconds=settings.max_future_seconds))
     return Intake(engine, rules=rules, auto_register=settings.auto_register_tenants)

@@ -6,18 +6,22 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from collector.facts.reconcile import reconcile_batch
 from collector.insert import INSERT_ALONE, alone_values, insert_events
 from ledger.batches import add_batch
 from ledger.engine import is_postgresql
-from ledger.event import Status, UsageEvent
+from ledger.event import UNKNOWN_FINGERPRINT, Status, UsageEvent
 from ledger.message import tell
-from ledger.models import BOOKING_SEQUENCE, usage_batches, usage_metrics, usage_tombstones
+from ledger.models import (
+    BOOKING_SEQUENCE,
+    usage_balances,
+    usage_batches,
+    usage_metrics,
+    usage_tombstones,
+)
 from ledger.sequence import take_numbers
 from ledger.session import TenantSession
 from ledger.tenant import TenantId
-
-UNKNOWN_FINGERPRINT = b"\x00"
-"""Fingerprint of a row taken over from SP-3: nobody knows what was submitted."""
 
 _COLUMNS = usage_metrics.c
 _TOMBSTONES = usage_tombstones.c
@@ -45,14 +49,17 @@ _WITHDRAW = sa.delete(usage_metrics).where(
 
 # The same steps for an event that is alone. Its key is at hand, so that none of them looks further.
 # A statement sees what was committed before it began, as in a transaction of its own. Where there
-# is a tombstone, the second one breaks a constraint and with that takes back the first.
+# is a tombstone, or a fact of the usage, the second one breaks a constraint and with that takes
+# back the first.
 _ALONE = (
     INSERT_ALONE,
     (
         f"INSERT INTO {usage_batches.name} (tenant_id, batch_id, event_count, booked_at)"
         " SELECT tenant_id, batch_id,"
         f" CASE WHEN EXISTS (SELECT FROM {usage_tombstones.name} AS t"
-        " WHERE t.tenant_id = %(tenant_id)s AND t.event_id = %(event_id)s) THEN NULL ELSE 1 END,"
+        " WHERE t.tenant_id = %(tenant_id)s AND t.event_id = %(event_id)s)"
+        f" OR %(channel)s <> 'ai' AND EXISTS (SELECT FROM {usage_balances.name} AS b"
+        " WHERE b.tenant_id = %(tenant_id)s AND b.usage_id = %(event_id)s) THEN NULL ELSE 1 END,"
         f" %(now)s FROM {usage_metrics.name}"
         " WHERE tenant_id = %(tenant_id)s AND event_id = %(event_id)s"
         f" AND id = currval('{BOOKING_SEQUENCE}')"
@@ -73,7 +80,9 @@ def book_events(
     if stored:
         stored -= _withdraw(session, numbers[0])
     if stored:
-        add_batch(session, numbers[0], event_count=stored, booked_at=now)
+        may_be_told = any(event.channel != "ai" for event in events)
+        corrections = reconcile_batch(session, numbers[0]) if may_be_told else 0
+        add_batch(session, numbers[0], event_count=stored + corrections, booked_at=now)
     if stored == len(events):  # nearly always: nothing has to be looked up
         return [Status.STORED] * stored
     booked = _find_booked(session, [event.event_id for event in events])

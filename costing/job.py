@@ -156,13 +156,15 @@ def _cost_batches(session: TenantSession, rater: Rater, *, ships: bool, now: dat
     batch_ids = claim_batches(session, max_events=CLAIM_EVENTS)
     if not batch_ids:
         return 0
-    sums = sum_batches(session, batch_ids)
-    rows = _read_touched(session, sums)
-    changes = [
-        Change(rows.get(key), rater.add_usage(rows.get(key), key, tally))
-        for key, tally in sums.items()
-    ]
-    _write(session, rater.tenant, changes, cause=Cause.LATE, now=now)
+    # Corrections come second, and what they change is journalled by itself.
+    for cause, sums in sum_batches(session, batch_ids).items():
+        if sums:
+            rows = _read_touched(session, sums)
+            changes = [
+                Change(rows.get(key), rater.add_usage(rows.get(key), key, tally))
+                for key, tally in sums.items()
+            ]
+            _write(session, rater.tenant, changes, cause=cause, now=now)
     finish_batches(session, batch_ids, ships=ships)
     return len(batch_ids)
 

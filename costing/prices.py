@@ -43,7 +43,7 @@ class PriceBook:
     def rate(self, unit: Unit, direction: str) -> Fraction | None:
         """Return nano-dollars for one of `unit`, exact, or None where there is no rate."""
         if unit.channel != "ai":
-            return self._rates.get((unit.channel, direction))
+            return self._rates.get((unit.channel, unit.price_class or direction))
         if unit.side is None:
             return None
         rate = self._rates.get((unit.channel, _AI_RATES[unit.side]))
@@ -121,7 +121,8 @@ def _ai_faults(tables: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _flatten(tables: dict[str, Any], faults: list[str]) -> Iterator[tuple[str, str, object]]:
-    known = {channel.name for channel in load_catalogue().channels}
+    catalogue = load_catalogue()
+    known = {channel.name for channel in catalogue.channels}
     for channel, table in tables.items():
         if channel not in known:
             faults.append(f"rates.{channel}: no such channel; there are {', '.join(sorted(known))}")
@@ -129,7 +130,10 @@ def _flatten(tables: dict[str, Any], faults: list[str]) -> Iterator[tuple[str, s
         if not isinstance(table, dict):
             faults.append(f"rates.{channel}: a table of rates")
             continue
-        names = set(_AI_RATES.values()) if channel == "ai" else set(DIRECTIONS)
+        if channel == "ai":
+            names = set(_AI_RATES.values())
+        else:
+            names = {*DIRECTIONS, *catalogue.price_classes_of(channel)}
         for name, value in table.items():
             if name in names:
                 yield channel, name, value

@@ -23,7 +23,7 @@ UNPRICED = Rated(None, None, State.UNPRICED)
 
 def exact_cost(book: PriceBook, key: RollupKey, measures: Measures) -> Fraction | None:
     """Return the exact cost in nano-dollars, or None where a unit that was used has no rate."""
-    units = load_catalogue().units_of(key.channel)
+    units = load_catalogue().units_of(key.channel, key.price_class)
     if not units:
         return None
     total = Fraction()
@@ -44,6 +44,7 @@ def rate_usage(book: PriceBook, key: RollupKey, measures: Measures) -> Rated:
     if exact is None or round_to_nanos(exact) > MAX_NANOS:
         # A cost that no column holds is unknown, too: it must not stop the costing of the rest.
         return UNPRICED
-    used = any(getattr(measures, unit.column) for unit in load_catalogue().units_of(key.channel))
+    units = load_catalogue().units_of(key.channel, key.price_class)
+    used = any(getattr(measures, unit.column) for unit in units)
     state = State.FREE if used and not exact else State.ESTIMATED
     return Rated(round_to_nanos(exact), FLAT_SOURCE, state)

@@ -16,6 +16,7 @@ from costing.checkpoints import Checkpoint, read_checkpoints_of, write_checkpoin
 from costing.store import is_costed, lock_costing
 from ledger.batches import OPENING_BATCH
 from ledger.errors import ConflictError
+from ledger.facts import expire_facts
 from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.models import usage_metrics, usage_rollups_daily, usage_tombstones
 from ledger.period import first_kept_date
@@ -104,6 +105,11 @@ class Retention:
             if rows:
                 _add_tombstones(session, rows)
                 _add_checkpoints(session, _sum(rows))
+                expire_facts(
+                    session,
+                    events={row["event_id"] for row in rows if row["usage_id"] is None},
+                    usages={row["usage_id"] for row in rows if row["usage_id"] is not None},
+                )
         return len(rows)
 
     def _is_due(self, tenant_id: TenantId, first_kept: date) -> list[sa.ColumnElement[bool]]:
@@ -121,6 +127,7 @@ def _delete_raw(
         .where(_RAW.tenant_id == session.tenant_id, _RAW.event_id.in_(chosen))
         .returning(
             *(_RAW.event_id, _RAW.fingerprint, _RAW.batch_id, _RAW.derived, _RAW.provisional),
+            *(_RAW["count"], _RAW.usage_id),
             *_KEY,
             *_MEASURES,
         )
@@ -172,10 +179,10 @@ def _is_opening(key: RollupKey) -> bool:
 
 def _tally(rows: Sequence[sa.RowMapping]) -> Tally:
     return Tally(
-        events=len(rows),
+        events=sum(row["count"] for row in rows),
         measures=Measures(*(sum(row[name] for row in rows) for name in MEASURE_COLUMNS)),
-        derived_count=sum(row["derived"] for row in rows),
-        provisional_count=sum(row["provisional"] for row in rows),
+        derived_count=sum(row["derived"] * row["count"] for row in rows),
+        provisional_count=sum(row["provisional"] * row["count"] for row in rows),
     )
 
 

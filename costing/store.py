@@ -37,22 +37,31 @@ class Cause(StrEnum):
     """Why a row of a closed day changed."""
 
     LATE = "late"
+    CORRECTION = "correction"
     REPAIR = "repair"
 
 
-def sum_batches(session: TenantSession, batch_ids: Sequence[int]) -> dict[RollupKey, Tally]:
-    """Return what the events of these batches come to."""
+def sum_batches(
+    session: TenantSession, batch_ids: Sequence[int]
+) -> dict[Cause, dict[RollupKey, Tally]]:
+    """Return what the rows of these batches come to: new usage apart from corrections."""
     # Without the range SQLite reads all usage of the tenant, to have it in the order of days.
     within = _RAW.batch_id.between(min(batch_ids), max(batch_ids))
     claimed = is_among(_RAW.batch_id, batch_ids, session.connection)
-    return _sum(session, session.tenant_id, within, claimed)
+    sums: dict[Cause, dict[RollupKey, Tally]] = {Cause.LATE: {}, Cause.CORRECTION: {}}
+    query = _sums(session.tenant_id, _RAW.corrects).where(within, claimed)
+    for *row, corrects in session.connection.execute(query.group_by(_RAW.corrects)):
+        cause = Cause.CORRECTION if corrects else Cause.LATE
+        sums[cause].update([_read_sum(row)])
+    return sums
 
 
 def sum_costed(
     session: TenantSession | OperatorSession, tenant_id: TenantId
 ) -> dict[RollupKey, Tally]:
     """Return what all costed events of a tenant come to, opening balances left out."""
-    return _sum(session, tenant_id, _RAW.batch_id != OPENING_BATCH, is_costed(tenant_id))
+    query = _sums(tenant_id).where(_RAW.batch_id != OPENING_BATCH, is_costed(tenant_id))
+    return dict(map(_read_sum, session.connection.execute(query)))
 
 
 def is_costed(tenant_id: TenantId) -> sa.ColumnElement[bool]:
@@ -61,29 +70,27 @@ def is_costed(tenant_id: TenantId) -> sa.ColumnElement[bool]:
     return _RAW.batch_id.not_in(pending)
 
 
-def _sum(
-    session: TenantSession | OperatorSession,
-    tenant_id: TenantId,
-    *conditions: sa.ColumnElement[bool],
-) -> dict[RollupKey, Tally]:
-    query = (
+def _sums(tenant_id: TenantId, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Return the query for signed sums of a tenant's raw rows, by the key of their rollup row."""
+    return (
         sa.select(
             *_KEY,
-            sa.func.count(),
+            whole_sum(_RAW["count"]),
             *(whole_sum(_RAW[name]) for name in MEASURE_COLUMNS),
-            whole_sum(sa.cast(_RAW.derived, sa.Integer)),
-            whole_sum(sa.cast(_RAW.provisional, sa.Integer)),
+            whole_sum(sa.cast(_RAW.derived, sa.Integer) * _RAW["count"]),
+            whole_sum(sa.cast(_RAW.provisional, sa.Integer) * _RAW["count"]),
+            *more,
         )
-        .where(_RAW.tenant_id == tenant_id, *conditions)
+        .where(_RAW.tenant_id == tenant_id)
         .group_by(*_KEY)
     )
-    sums: dict[RollupKey, Tally] = {}
+
+
+def _read_sum(row: Sequence[Any]) -> tuple[RollupKey, Tally]:
     width = len(_KEY)
-    for row in session.connection.execute(query):
-        count, *measures, derived, provisional = row[width:]
-        tally = Tally(count, Measures(*measures), derived, provisional)
-        sums[RollupKey(*row[:width])] = tally
-    return sums
+    count, *measures, derived, provisional = row[width:]
+    tally = Tally(count, Measures(*measures), derived, provisional)
+    return RollupKey(*row[:width]), tally
 
 
 def append_journal(

@@ -10,6 +10,8 @@ from ledger.postgresql import has_citus
 BY_TENANT = (
     "usage_metrics",
     "usage_tombstones",
+    "usage_facts",
+    "usage_balances",
     "usage_batches",
     "costing_state",
     "usage_rollups_daily",
@@ -19,6 +21,7 @@ BY_TENANT = (
     "usage_tenant_days",
     "relay_state",
     "quarantined_points",
+    "unattributed_usage",
 )
 """Tables that grow with usage: rows of one tenant lie on one node, together."""
 
@@ -26,7 +29,15 @@ ON_EVERY_NODE = ("tenants", "tenant_periods", "price_books")
 """Small tables that are read together with usage."""
 
 ON_ONE_NODE = frozenset(
-    {"api_keys", "users", "sign_ins", "sign_in_links", "sign_in_failures", "relay_health"}
+    {
+        "api_keys",
+        "users",
+        "sign_ins",
+        "sign_in_links",
+        "sign_in_failures",
+        "relay_health",
+        "provider_mappings",
+    }
 )
 """Small tables that are read by themselves: they stay where they are."""
 

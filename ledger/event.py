@@ -12,6 +12,15 @@ from ledger.measures import Measures
 DIRECTIONS = ("inbound", "outbound")
 
 STANDARD_PRICE_CLASS = "standard"
+FAILED_PRICE_CLASS = "failed"
+"""Of messages that the provider could not send, and takes a fee for: one unit for each."""
+
+OWN_ID_PREFIX = "meterline:"
+"""How ids of rows begin that we book ourselves. Nobody can submit an event with such an id."""
+
+UNKNOWN_FINGERPRINT = b"\x00"
+"""Fingerprint of a row that was never submitted as an event of ours: taken over from SP-3, or
+booked by the ledger itself."""
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Measures(NamedTuple):
-    """Whole, non-negative, disjoint counts of one event or of a sum of events.
+    """Whole, disjoint counts of one event or of a sum of events; those of a reversal are negative.
 
     `quantity` is what people call the amount: segments, messages, started minutes, recipients, and
     for AI all tokens together. The other counts are zero outside the channel `ai`.
@@ -24,6 +24,10 @@ class Measures(NamedTuple):
     def plus(self, other: "Measures") -> "Measures":
         """Return the sum, count by count."""
         return Measures(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def negated(self) -> "Measures":
+        """Return what takes these back."""
+        return Measures(*(-count for count in self))
 
 
 NOTHING = Measures(quantity=0)

@@ -91,7 +91,7 @@ def tell(
     Raises:
         UnavailableError: see `ledger.session`.
     """
-    parse_tenant_id(tenant_id)
+    parse_tenant_id(tenant_id, reserved=True)
     return _changes.ask(_Part(engine, tenant_id), _Change(statements, values, order))
 
 

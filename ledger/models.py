@@ -2,15 +2,14 @@
 
 import sqlalchemy as sa
 
+from ledger import attribution_models, fact_models, registry
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = registry.metadata
+usage_facts = fact_models.usage_facts
+usage_balances = fact_models.usage_balances
+provider_mappings = attribution_models.provider_mappings
+unattributed_usage = attribution_models.unattributed_usage
 
 VERSION_TABLE = "meterline_version"
 """Where Alembic keeps the revision; the host may have a version table of its own."""
@@ -110,7 +109,13 @@ usage_metrics = sa.Table(
     *measure_columns(),
     sa.Column("derived", sa.Boolean, nullable=False),
     sa.Column("provisional", sa.Boolean, nullable=False),
-    sa.Column("metadata", sa.JSON),
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
+    # 1: a usage. -1: the reversal of one, with its counts negated, so that all sums are signed.
+    sa.Column("count", sa.SmallInteger, nullable=False, server_default="1"),
+    # The usage that a row booked by facts is of; an event is of the usage that has its own id.
+    sa.Column("usage_id", plain_text(255)),
+    # Whether the row corrects what was booked before.
+    sa.Column("corrects", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "tenant_id", "batch_id"),
     sa.Index(None, "tenant_id", "date"),
 )

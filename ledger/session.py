@@ -35,7 +35,7 @@ class TenantSession:
     connection: sa.Connection
 
     def __post_init__(self) -> None:
-        parse_tenant_id(self.tenant_id)
+        parse_tenant_id(self.tenant_id, reserved=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +64,7 @@ def tenant_session(
         UnavailableError: `ledger_unavailable`, when the database does not answer or stays locked;
             a `ContentionError` where the same transaction may go through at once.
     """
-    parse_tenant_id(tenant_id)
+    parse_tenant_id(tenant_id, reserved=True)
 
     def begin(connection: sa.Connection) -> str:
         if is_postgresql(connection):

@@ -142,6 +142,11 @@ class Settings(BaseSettings):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @property
+    def hash_key_bytes(self) -> bytes | None:
+        """The key that hides personal values, as it is computed with."""
+        return None if self.hash_key is None else self.hash_key.get_secret_value().encode()
+
     @field_validator("database_url")
     @classmethod
     def _an_address(cls, value: SecretStr) -> SecretStr:

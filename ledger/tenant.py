@@ -12,6 +12,9 @@ from ledger.errors import InvalidError
 
 TenantId = NewType("TenantId", str)
 
+UNATTRIBUTED = TenantId("_unattributed")
+"""Holds the usage of which nobody knows yet whose it is. Nobody can register it: it is no slug."""
+
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 """Where a tenant's first period starts, so that it covers everything that came before us."""
 
@@ -78,13 +81,18 @@ class Tenant:
         return self.periods[-1]
 
 
-def parse_tenant_id(text: object) -> TenantId:
+def parse_tenant_id(text: object, *, reserved: bool = False) -> TenantId:
     """Check that `text` can be a tenant id: a slug that may also have capitals.
+
+    Args:
+        text: what somebody named.
+        reserved: take `_unattributed`, too: to look at what is there, never to send usage, to
+            register or to give access.
 
     Raises:
         InvalidError: `invalid_tenant`.
     """
-    if isinstance(text, str) and _is_tenant_id(text):
+    if isinstance(text, str) and (_is_tenant_id(text) or (reserved and text == UNATTRIBUTED)):
         return TenantId(text)
     raise InvalidError(
         "invalid_tenant",

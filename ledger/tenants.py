@@ -10,11 +10,13 @@ from ledger.days import note_name
 from ledger.errors import ConflictError, MissingError
 from ledger.message import ask
 from ledger.models import costing_state, tenant_periods, tenants
-from ledger.session import OperatorSession, TenantSession
-from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
+from ledger.session import OperatorSession, TenantSession, operator_session
+from ledger.tenant import BEGINNING, UNATTRIBUTED, Tenant, TenantId, TenantPeriod
 
 UNASSIGNED_PLAN = "unassigned"
 DEFAULT_TIMEZONE = "UTC"
+
+UNATTRIBUTED_NAME = "Unattributed usage"
 
 _TICK = timedelta(microseconds=1)
 
@@ -100,6 +102,18 @@ def add_tenant(  # noqa: PLR0913 - each argument is a column; keyword-only keeps
     # The row that costing locks. Were the first worker to make it, a second one would wait for it.
     session.connection.execute(sa.insert(costing_state).values(tenant_id=tenant_id))
     return Tenant(tenant_id=tenant_id, name=name, periods=(period,))
+
+
+def ensure_unattributed(engine: sa.Engine, *, now: datetime) -> Tenant:
+    """Return the reserved tenant, made on first need: where nothing needs it, nobody sees it."""
+    found = look_up_tenant(engine, UNATTRIBUTED)
+    if found is not None:
+        return found
+    with operator_session(engine, write=True) as session:
+        there = find_tenants(session, {UNATTRIBUTED})
+        if there:  # another process was faster
+            return there[UNATTRIBUTED]
+        return add_tenant(session, UNATTRIBUTED, name=UNATTRIBUTED_NAME, now=now)
 
 
 def change_tenant(  # noqa: PLR0913 - as above

@@ -27,6 +27,8 @@ class Unit:
         column: its count in `Measures`.
         side: for AI tokens, the side of the model that they are on.
         apart: the price class that sets usage of this unit apart from that of the others, if any.
+        price_class: the one price class whose usage is counted in this unit, in place of the
+            channel's other units; None: usage of any class that has no units of its own.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Unit:
     counts: str
     side: Side | None = None
     apart: str | None = None
+    price_class: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,9 +47,17 @@ class Catalogue:
     channels: tuple[Channel, ...]
     units: tuple[Unit, ...]
 
-    def units_of(self, channel: str) -> tuple[Unit, ...]:
-        """Return the units that together count all usage of a channel."""
-        return tuple(unit for unit in self.units if unit.channel == channel)
+    def units_of(self, channel: str, price_class: str | None = None) -> tuple[Unit, ...]:
+        """Return the units that together count all usage of a channel and price class."""
+        known = self.price_classes_of(channel)
+        own = price_class if price_class in known else None
+        return tuple(u for u in self.units if u.channel == channel and u.price_class == own)
+
+    def price_classes_of(self, channel: str) -> frozenset[str]:
+        """Return the price classes that have units of their own."""
+        return frozenset(
+            u.price_class for u in self.units if u.channel == channel and u.price_class
+        )
 
 
 def build_catalogue(document: dict[str, Any]) -> Catalogue:
@@ -78,14 +89,22 @@ def _faults(catalogue: Catalogue) -> list[str]:
         if unit.column not in MEASURE_COLUMNS:
             faults.append(f"unit {unit.name} counts in no known column")
     for name in channels:
-        columns = [unit.column for unit in catalogue.units_of(name)]
-        faults += [
-            f"{name}.{c} is counted twice" for c in sorted(set(columns)) if columns.count(c) > 1
-        ]
-        wanted = set(MEASURE_COLUMNS) - {"quantity"} if name == "ai" else {"quantity"}
-        faults += [f"{name}.{c} is counted in no unit" for c in sorted(wanted - set(columns))]
-        faults += [f"{name}.{c} overlaps another count" for c in sorted(set(columns) - wanted)]
+        faults += _channel_faults(name, [unit.column for unit in catalogue.units_of(name)], name)
+        for apart in sorted(catalogue.price_classes_of(name)):
+            columns = [unit.column for unit in catalogue.units_of(name, apart)]
+            faults += _channel_faults(name, columns, f"{name} {apart}")
     return faults
+
+
+def _channel_faults(channel: str, columns: list[str], where: str) -> list[str]:
+    """Return what is wrong with the columns that count usage of a channel, of one price class."""
+    wanted = set(MEASURE_COLUMNS) - {"quantity"} if channel == "ai" else {"quantity"}
+    found = set(columns)
+    return [
+        *(f"{where}.{c} is counted twice" for c in sorted(found) if columns.count(c) > 1),
+        *(f"{where}.{c} is counted in no unit" for c in sorted(wanted - found)),
+        *(f"{where}.{c} overlaps another count" for c in sorted(found - wanted)),
+    ]
 
 
 @cache

@@ -21,6 +21,8 @@ TENANT_MAY = {
     "tenant_periods": _READ,
     "usage_metrics": "SELECT, INSERT, DELETE",
     "usage_tombstones": "SELECT, INSERT",
+    "usage_facts": "SELECT, INSERT, DELETE",
+    "usage_balances": _ALL,
     "usage_batches": "SELECT, INSERT, DELETE",
     "costing_state": "SELECT, INSERT, UPDATE",
     "usage_rollups_daily": "SELECT, INSERT, UPDATE",
@@ -30,12 +32,21 @@ TENANT_MAY = {
     "usage_tenant_days": "SELECT, INSERT, UPDATE",
     "relay_state": "SELECT, INSERT, UPDATE",
     "quarantined_points": "SELECT, INSERT, DELETE",
+    "unattributed_usage": "SELECT, INSERT, UPDATE",
     "price_books": _READ,
 }
 """What a tenant's transaction may do, with its own rows alone where rows belong to tenants."""
 
 TENANT_MAY_NOT = frozenset(
-    {"api_keys", "users", "sign_ins", "sign_in_links", "sign_in_failures", "relay_health"}
+    {
+        "api_keys",
+        "users",
+        "sign_ins",
+        "sign_in_links",
+        "sign_in_failures",
+        "relay_health",
+        "provider_mappings",
+    }
 )
 """Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""
 

@@ -30,11 +30,18 @@ PUBLIC = Access(public=True)
 BILLING = Access(roles=(Role.TENANT_ADMIN,), scope=Scope.READ, tenant=True)
 GRID = Access(roles=(Role.ROOT_ADMIN, Role.OPS), scope=Scope.READ, tenant=False)
 KEEPING = Access(roles=(Role.ROOT_ADMIN,), scope=Scope.TENANTS, tenant=False)
+MAPPINGS_PAGE = KEEPING._replace(scope=None, page=True)
 EVERY_ROLE = Access(roles=tuple(Role), page=True)
 
 ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/"): EVERY_ROLE,
+    ("GET", "/admin/mappings"): MAPPINGS_PAGE,
+    ("POST", "/admin/mappings"): MAPPINGS_PAGE,
+    ("POST", "/admin/mappings/<int:mapping_id>/end"): MAPPINGS_PAGE,
     ("GET", "/admin/usage"): GRID._replace(scope=None, page=True),
+    ("GET", "/api/admin/mappings"): KEEPING,
+    ("POST", "/api/admin/mappings"): KEEPING,
+    ("DELETE", "/api/admin/mappings/<int:mapping_id>"): KEEPING,
     ("DELETE", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("GET", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("PUT", "/api/admin/tenants/<tenant_id>"): KEEPING,
@@ -55,7 +62,7 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/usage"): BILLING._replace(scope=None, page=True),
 }
 
-ARGUMENTS = {"tenant_id": "acme", "name": "theme.css"}
+ARGUMENTS = {"tenant_id": "acme", "name": "theme.css", "int:mapping_id": "1"}
 
 Headers = dict[str, str]
 

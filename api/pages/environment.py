@@ -12,7 +12,7 @@ from ledger.accounts.roles import Role
 _PAGES = {
     Role.TENANT_ADMIN: (("Usage", "/usage"),),
     Role.TENANT_MEMBER: (),
-    Role.ROOT_ADMIN: (("Tenants", "/admin/usage"),),
+    Role.ROOT_ADMIN: (("Tenants", "/admin/usage"), ("Mappings", "/admin/mappings")),
     Role.OPS: (("Tenants", "/admin/usage"),),
 }
 

@@ -49,6 +49,7 @@ class GridLine:
     name: str
     plan: str
     is_closed: bool
+    is_unattributed: bool
     cost: Money
     unpriced: str | None
     ai: str | None
@@ -81,6 +82,7 @@ class GridView:
     thresholds: tuple[Choice, ...]
     is_filtered: bool
     found: str
+    heading: str
     shown: str
     previous_url: str | None
     next_url: str | None
@@ -109,6 +111,7 @@ def build_grid_view(query: GridQuery, page: GridPage, plans: Sequence[str]) -> G
         thresholds=_thresholds(query.ai_threshold),
         is_filtered=query.plan is not None or query.high_ai,
         found=show_count(page.total_count),
+        heading=_heading(page),
         shown=f"{first + 1:,}\N{EN DASH}{first + len(page.rows):,}" if page.rows else "0",
         previous_url=grid_url(replace(query, page=back)) if back else None,
         next_url=grid_url(replace(query, page=query.page + 1)) if query.page < pages else None,
@@ -120,6 +123,12 @@ def grid_url(query: GridQuery) -> str:
     """Return the address of a view of the grid; what is the default is left out."""
     parameters = _parameters(query)
     return f"{PATH}?{urlencode(parameters)}" if parameters else PATH
+
+
+def _heading(page: GridPage) -> str:
+    count = page.total_count - page.has_unattributed
+    tenants = f"{show_count(count)} tenant{'' if count == 1 else 's'}"
+    return f"{tenants}, and usage without one" if page.has_unattributed else tenants
 
 
 def _parameters(query: GridQuery) -> dict[str, str]:
@@ -167,6 +176,7 @@ def _line(row: GridRow, threshold: Fraction, places: int) -> GridLine:
         name=row.name,
         plan=row.plan,
         is_closed=row.closed_at is not None,
+        is_unattributed=row.is_unattributed,
         cost=show_money(row.estimated_cost, places),
         unpriced=show_unpriced(row.unpriced_count, exists=row.has_unpriced),
         ai=_percent(row.ai_share),

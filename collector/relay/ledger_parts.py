@@ -84,6 +84,7 @@ def _read_usage(session: TenantSession, start: datetime) -> Parts:
             day,
             sa.func.sum(sa.case((waits, 1), else_=0)),
             sa.func.count(),
+            sa.func.sum(_RAW["count"]),
             *(sa.func.sum(_RAW[name]) for name in MEASURE_COLUMNS),
         )
         .where(_RAW.tenant_id == session.tenant_id, _RAW.time >= start)

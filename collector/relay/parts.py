@@ -11,7 +11,7 @@ Figures = tuple[float, ...]
 """Figures in the order of `FIELDS`; all are whole but the costs of a tenant's day."""
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    USAGE: ("points", *MEASURE_COLUMNS),
+    USAGE: ("points", "count", *MEASURE_COLUMNS),
     USAGE_COST: ("points", "count", *MEASURE_COLUMNS, "cost_nanos", "unpriced"),
     TENANT_DAY: ("points", "cost", "ai_cost", "twilio_cost", "emails", "unpriced"),
 }

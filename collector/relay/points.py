@@ -21,14 +21,15 @@ MEASUREMENTS = (USAGE, USAGE_COST, TENANT_DAY)
 
 EVENT_COLUMNS = (
     "event_id", "id", "channel", "direction", "source", "feature", "model", "price_class",
-    *MEASURE_COLUMNS, "stamp",
+    "count", *MEASURE_COLUMNS, "stamp",
 )  # fmt: skip
 """What a point of `usage` is made of, in this order. `stamp` is its time in nanoseconds: the second
 of the event, and in it the booking number, so that no two events have the same."""
 
 NANOS_A_SECOND = 1_000_000_000
 _MEASURES = ",".join(f"{name}=%di" for name in MEASURE_COLUMNS)
-_COST_FIELDS = f"count=%di,{_MEASURES},cost=%r,cost_nanos=%di,unpriced=%di %d"
+_COUNTS = f"count=%di,{_MEASURES}"
+_COST_FIELDS = f"{_COUNTS},cost=%r,cost_nanos=%di,unpriced=%di %d"
 _KEY_START, _KEY_END = 2, 8
 _TAG_ESCAPES = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 _FIELD_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
@@ -79,7 +80,7 @@ def usage_points(tenant_id: TenantId, events: Iterable[tuple[Any, ...]]) -> Iter
         head = heads.get(key)
         if head is None:
             tags = _head(USAGE, tenant_id, *key).replace("%", "%%")
-            head = heads[key] = f"{tags} {_MEASURES} %d"
+            head = heads[key] = f"{tags} {_COUNTS} %d"
         yield Point(USAGE, event[1], event[-1], head % event[_KEY_END:])
 
 

@@ -14,7 +14,7 @@ from ledger.models import tenant_periods, tenants, usage_rollups_daily
 from ledger.period import DateRange
 from ledger.session import OperatorSession, TenantSession
 from ledger.spending import IS_AI, IS_SENT_EMAIL, IS_TWILIO
-from ledger.tenant import TenantId
+from ledger.tenant import UNATTRIBUTED, TenantId
 
 _ROLLUP = usage_rollups_daily.c
 _PERIOD = tenant_periods.c
@@ -91,6 +91,7 @@ def read_plans(session: OperatorSession, *, now: datetime) -> list[str]:
         sa.select(_PERIOD.plan)
         .distinct()
         .select_from(tenants.join(tenant_periods, _in_force(now)))
+        .where(tenants.c.tenant_id != UNATTRIBUTED)
         .order_by(_PERIOD.plan)
     )
     return list(session.connection.execute(query).scalars())

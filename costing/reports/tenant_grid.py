@@ -14,7 +14,7 @@ from costing.reports.store import TenantSums, read_tenant_sums
 from ledger.errors import InvalidError
 from ledger.money import Nanos
 from ledger.session import OperatorSession
-from ledger.tenant import TenantId
+from ledger.tenant import UNATTRIBUTED, TenantId
 
 DEFAULT_AI_THRESHOLD = Fraction(3, 10)
 MAX_PAGE_SIZE = 500
@@ -62,6 +62,11 @@ class GridRow:
     unpriced_ai_count: int
     flat_rated_ai_count: int
 
+    @property
+    def is_unattributed(self) -> bool:
+        """Whether this is no customer, but usage without a tenant."""
+        return self.tenant_id == UNATTRIBUTED
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridQuery:
@@ -97,10 +102,14 @@ class GridQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridPage:
-    """The rows of one page, none after the last one, and how many there are on all pages."""
+    """The rows of one page, none after the last one, and how many there are on all pages.
+
+    `has_unattributed`: one of all these rows is no customer, but usage without a tenant.
+    """
 
     rows: tuple[GridRow, ...]
     total_count: int
+    has_unattributed: bool = False
 
 
 def parse_threshold(text: str) -> Fraction:
@@ -122,12 +131,16 @@ def parse_threshold(text: str) -> Fraction:
 def tenant_grid(session: OperatorSession, query: GridQuery, *, now: datetime) -> GridPage:
     """Return one page of the tenants that match, each over its own last local dates."""
     sums = read_tenant_sums(session, days=query.days, now=now, plan=query.plan)
-    rows = [row for row in map(_row, sums) if not query.high_ai or _is_high(row, query)]
+    rows = [row for row in map(_row, sums) if _is_shown(row, query)]
     first = (query.page - 1) * query.page_size
     shown = sort_rows(rows, query.sort, descending=query.descending)[
         first : first + query.page_size
     ]
-    return GridPage(rows=tuple(shown), total_count=len(rows))
+    return GridPage(
+        rows=tuple(shown),
+        total_count=len(rows),
+        has_unattributed=any(row.is_unattributed for row in rows),
+    )
 
 
 def sort_rows(rows: list[GridRow], column: GridColumn, *, descending: bool) -> list[GridRow]:
@@ -152,6 +165,15 @@ _SORT_VALUES: Final[Mapping[GridColumn, Callable[[GridRow], Any]]] = {
     GridColumn.EMAILS_SENT: lambda row: row.emails_sent,
     GridColumn.UNPRICED_AI_COUNT: lambda row: row.unpriced_ai_count,
 }
+
+
+def _is_shown(row: GridRow, query: GridQuery) -> bool:
+    """Whether a row matches; usage without a tenant has no plan, and no row where it is nothing."""
+    if row.is_unattributed and (
+        query.plan is not None or not (row.estimated_cost or row.has_unpriced)
+    ):
+        return False
+    return not query.high_ai or _is_high(row, query)
 
 
 def _is_high(row: GridRow, query: GridQuery) -> bool:

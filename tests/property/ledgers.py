@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from collector.events import Rules
+from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import ExportLine, read_export
 from costing.job import Costing
@@ -48,6 +49,7 @@ class Ledger:
 
     engine: sa.Engine
     intake: Intake
+    facts: Facts
 
     def book(self, events: Sequence[Event]) -> None:
         results = self.intake.book(events, only_tenant=None, now=NOW)
@@ -103,6 +105,10 @@ class Ledgers:
                 add_tenant(session, ACME, name="Acme", timezone=timezone, now=NOW)
                 add_tenant(session, OTHER, name="Other", timezone="Asia/Karachi", now=NOW)
             try:
-                yield Ledger(engine=engine, intake=Intake(engine, rules=self._rules))
+                yield Ledger(
+                    engine=engine,
+                    intake=Intake(engine, rules=self._rules),
+                    facts=Facts(engine, self._rules),
+                )
             finally:
                 engine.dispose()

@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from cli import schema
+from collector.events import Rules
+from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
@@ -26,6 +28,7 @@ from ledger.session import operator_session, owner_session, tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import change_tenant, list_tenants
 from tests.builders import NOW, ai, sms
+from tests.facts import fact
 from tests.servers.postgresql import PostgreSql
 from tests.statements import change_schema
 
@@ -320,6 +323,29 @@ def test_there_is_no_way_back_from_usage_that_was_taken(
     assert ("usage_taken", schema.head_revision()) == found
 
 
+def test_facts_come_and_go_without_touching_usage(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    intake.book([sms(), ai()], only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    before = _content(engine)
+    schema.downgrade(engine, "0007")
+    between = _content(engine)
+    schema.upgrade(engine)
+    assert [before, before] == [between, _content(engine)]
+
+
+def test_there_is_no_way_back_from_usage_that_providers_told_of(
+    engine: sa.Engine, rules: Rules
+) -> None:
+    Facts(engine, rules).book(ACME, [fact()], now=NOW)
+    Costing(engine, load_price_book()).run(now=NOW)
+    with pytest.raises(ConflictError) as refused:
+        schema.downgrade(engine, "0007")
+    found = (refused.value.code, schema.current_revision(engine))
+    assert ("usage_told", schema.head_revision()) == found
+
+
 def test_days_that_were_there_before_series_have_the_plan_in_force_when_they_began(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
@@ -411,7 +437,10 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later |= {"sequences"} if is_postgresql(engine) else set()
     later |= {"unshipped_batches", "usage_tenant_days"}
     later |= {"relay_state", "relay_health", "quarantined_points"}
+    later |= {"provider_mappings", "unattributed_usage"}
+    later |= {"usage_facts", "usage_balances"}
     added = {
+        "usage_metrics": {"count", "usage_id", "corrects"},
         "usage_rollups_daily": {"shipped_revision"},
         "tenants": {"closed_at"},
         "usage_checkpoints": {"derived_count", "provisional_count", "taken_count"},

@@ -253,6 +253,7 @@ def test_the_grid_over_json(client: FlaskClient, engine: sa.Engine, book: Book) 
     row = {
         "tenant": "acme",
         "name": "Acme",
+        "is_unattributed": False,
         "plan": "Pro",
         "closed_at": None,
         "estimated_cost": "3.78",

@@ -6,15 +6,19 @@ which the planner has a choice.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
+from collector.events import Rules
+from collector.facts.booking import Facts
 from collector.influx.target import Target
 from collector.influx.writer import Writer
 from collector.intake import Intake
+from collector.metadata import MetadataPolicy
 from collector.relay.job import Relay
 from costing.export import read_export
 from costing.job import Costing
@@ -27,6 +31,7 @@ from ledger.period import DateRange
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
+from tests.facts import fact
 from tests.servers.influx_stand_in import ORG, TOKEN, InfluxTwoStandIn
 from tests.servers.postgresql import Database
 
@@ -34,7 +39,7 @@ pytestmark = pytest.mark.ledger("postgresql")
 
 BIG = {
     "usage_metrics", "usage_tombstones", "usage_rollups_daily", "usage_checkpoints",
-    "usage_journal", "usage_tenant_days",
+    "usage_journal", "usage_tenant_days", "usage_facts", "usage_balances",
 }  # fmt: skip
 
 # 20 tenants with 90 days.
@@ -49,6 +54,11 @@ INSERT INTO usage_metrics
     FROM tenants, generate_series(1, 900) n;
 INSERT INTO usage_tombstones
     SELECT tenant_id, 'gone' || n, '\\x00' FROM tenants, generate_series(1, 900) n;
+INSERT INTO usage_balances SELECT tenant_id, 'old' || n FROM tenants, generate_series(1, 900) n;
+INSERT INTO usage_facts
+    SELECT tenant_id, usage_id, 'sent', 10, 'billed', '2026-03-09T12:00Z', '2026-03-09', 'sms',
+           'outbound', 'twilio', NULL, NULL, false, NULL, now()
+    FROM usage_balances;
 INSERT INTO usage_rollups_daily
     SELECT tenant_id, DATE '2026-03-10' - n % 90, gen_random_uuid(), 'sms', 'outbound', 'twilio',
            'f' || n % 20, NULL, 'standard', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), 8900000, 'x',
@@ -120,6 +130,16 @@ def cost(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     costing.run(now=NOW)
 
 
+def tell(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
+    del costing
+    policy = MetadataPolicy(hash_key=None)
+    facts = Facts(engine, Rules(policy=policy, max_future=timedelta(minutes=5)))
+    told = [fact(usage_id=f"{kind}{n}", quantity=2) for kind in ("old", "new") for n in range(50)]
+    facts.book(TenantId("t1"), told, now=NOW)
+    events = [sms(f"new{n}", tenant="t1") for n in range(200)]
+    intake.book(events, only_tenant=None, now=NOW)
+
+
 def report(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     del intake, costing
     with tenant_session(engine, TenantId("t1")) as session:
@@ -131,12 +151,18 @@ def report(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
 
 
 def retain(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
-    old = [sms(f"SM{n}", time="2025-06-01T12:00:00Z") for n in range(100)]
+    old = [
+        sms(f"SM{n}", tenant=tenant, time="2025-06-01T12:00:00Z")
+        for tenant in ("acme", "t1")
+        for n in range(100)
+    ]
     intake.book(old, only_tenant=None, now=NOW)
     costing.run(now=NOW)
     retention = Retention(engine, days=90)
-    for due in retention.find_due(TenantId("acme"), now=NOW):
-        next(retention.take(due))
+    # Of acme nothing was told, of t1 much was.
+    for tenant_id in ("acme", "t1"):
+        for due in retention.find_due(TenantId(tenant_id), now=NOW):
+            next(retention.take(due))
 
 
 def ship(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
@@ -149,7 +175,7 @@ def ship(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     assert (None, [], 204) == (shipped.error, shipped.failures, shipped.points)
 
 
-@pytest.mark.parametrize("act", [book, cost, report, retain, ship])
+@pytest.mark.parametrize("act", [book, cost, tell, report, retain, ship])
 def test_what_runs_all_day_reads_no_big_table_whole(
     filled: sa.Engine,
     intake: Intake,

@@ -25,11 +25,18 @@ ACME, KARACHI = TenantId("acme"), TenantId("karachi")
 OF_TENANTS = sorted(name for name in TENANT_MAY if "tenant_id" in metadata.tables[name].columns)
 WRITABLE = sorted(name for name, allowed in TENANT_MAY.items() if "INSERT" in allowed)
 
-# It is not run here: it needs an InfluxDB that refuses a point.
-OF_THE_RELAY = (
+# The relay is not run here: it needs an InfluxDB that refuses a point. Of usage without a tenant
+# there are rows of the reserved tenant alone.
+MADE_UP = (
     "INSERT INTO unshipped_batches VALUES (:tenant, 1, 1, now())",
     "INSERT INTO relay_state VALUES (:tenant)",
     "INSERT INTO quarantined_points VALUES (:tenant, 'usage', '1', now(), 'line', 'why', now())",
+    "INSERT INTO usage_balances VALUES (:tenant, 'SM1')",
+    (
+        "INSERT INTO usage_facts VALUES (:tenant, 'SM1', 'sent', 20, 'billed', now(), current_date,"
+        " 'sms', 'outbound', 'twilio', NULL, 1, false, NULL, now())"
+    ),
+    "INSERT INTO unattributed_usage VALUES (:tenant, 'SM1', now(), '[]', now())",
 )
 
 
@@ -46,7 +53,7 @@ def used(engine: sa.Engine, book: Book, intake: Intake) -> sa.Engine:
     intake.book(waiting, only_tenant=None, now=NOW)
     with operator_session(engine, write=True) as session:
         for tenant in (ACME, KARACHI):
-            for statement in OF_THE_RELAY:
+            for statement in MADE_UP:
                 session.connection.execute(sa.text(statement), {"tenant": tenant})
     return engine
 

@@ -29,8 +29,8 @@ TENANT = Tenant(
 def event(**changes: Any) -> tuple[Any, ...]:
     values = {
         "event_id": "SM1", "id": 7, "channel": "sms", "direction": "outbound", "source": "twilio",
-        "feature": "broadcast", "model": None, "price_class": "standard", "quantity": 2,
-        "stamp": 1_773_057_600_000_000_007, **changes,
+        "feature": "broadcast", "model": None, "price_class": "standard", "count": 1,
+        "quantity": 2, "stamp": 1_773_057_600_000_000_007, **changes,
     }  # fmt: skip
     return tuple(values.get(name, 0) for name in EVENT_COLUMNS)
 
@@ -57,7 +57,8 @@ def test_an_event_is_one_line_with_every_field_and_its_tags_in_order() -> None:
     (point,) = usage_points(ACME, [event()])
     expected = (
         "usage,channel=sms,direction=outbound,feature=broadcast,price_class=standard,source=twilio,"
-        "tenant=acme quantity=2i,input_tokens=0i,cached_input_tokens=0i,cache_write_tokens=0i,"
+        "tenant=acme count=1i,quantity=2i,input_tokens=0i,cached_input_tokens=0i,"
+        "cache_write_tokens=0i,"
         "output_tokens=0i,audio_in_tokens=0i,audio_out_tokens=0i,image_in_tokens=0i,"
         "image_out_tokens=0i,audio_ms=0i 1773057600000000007"
     )

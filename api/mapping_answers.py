@@ -1,0 +1,45 @@
+"""Turns mappings into what goes over the wire."""
+
+from api import mapping_schemas as wire
+from collector.attribution.claims import ClaimKey
+from collector.attribution.keeping import is_dead, shown_value
+from collector.attribution.resolution import MappedPeriod
+from collector.attribution.store import Waiting
+from collector.attribution.transit import InTransit
+
+
+def mapping_answer(period: MappedPeriod, hash_key: bytes | None) -> wire.MappingAnswer:
+    """Describe one mapping."""
+    row = period.row
+    return wire.MappingAnswer(
+        mapping_id=row.mapping_id,
+        kind=row.kind,
+        value=row.value if row.key_mark is None else None,
+        shown=shown_value(row),
+        tenant=period.tenant_id,
+        valid_from=row.valid_from,
+        until=period.until,
+        label=row.label,
+        matches=not is_dead(row, hash_key),
+    )
+
+
+def waiting_answer(waiting: Waiting) -> wire.WaitingAnswer:
+    """Describe usage that waits."""
+    return wire.WaitingAnswer(
+        claims=[_claim(claim) for claim in waiting.claims],
+        usages=waiting.usages,
+        first=waiting.first,
+        last=waiting.last,
+    )
+
+
+def in_transit_answer(part: InTransit) -> wire.InTransitAnswer:
+    """Describe usage on its way."""
+    return wire.InTransitAnswer(
+        tenant=part.target, channel=part.channel, usages=part.usages, quantity=part.quantity
+    )
+
+
+def _claim(claim: ClaimKey) -> wire.WaitingClaim:
+    return wire.WaitingClaim(kind=claim.kind, shown=claim.shown)

@@ -1,0 +1,132 @@
+"""`/api/admin/mappings`: whose it is what a provider names."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, current_app
+from flask_openapi.blueprint import APIBlueprint
+from flask_openapi.types import ResponseDict
+
+from api.auth.policy import require_role
+from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
+from api.auth.tenancy import operator_session
+from api.errors import PROBLEM_RESPONSE
+from api.fields import read_fields
+from api.mapping_answers import in_transit_answer, mapping_answer, waiting_answer
+from api.mapping_schemas import MappingAnswer, MappingBody, MappingPath, MappingsAnswer
+from api.parameters import describe, read_parameters
+from api.report_answers import answer
+from api.services import Services
+from collector.attribution.job import Attribution
+from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
+from collector.attribution.store import read_waiting
+from collector.attribution.transit import read_in_transit
+from ledger.accounts.roles import Role
+from ledger.errors import InvalidError
+from ledger.keys import Scope
+
+blueprint = APIBlueprint("mappings", __name__, abp_security=[API_KEY, HOST_TOKEN, SIGN_IN])
+
+may_keep_mappings = require_role(Role.ROOT_ADMIN, scope=Scope.TENANTS)
+
+ATTRIBUTED_AT_ONCE = 200
+"""About how many usages a request moves; the worker moves the rest."""
+
+_PATH = "/api/admin/mappings"
+_REFUSED: ResponseDict = {
+    "401": {"description": "No valid credential", **PROBLEM_RESPONSE},
+    "403": {"description": "Not a root admin, or bound to a tenant", **PROBLEM_RESPONSE},
+    "503": {"description": "The ledger does not answer; send again", **PROBLEM_RESPONSE},
+}
+_MALFORMED: ResponseDict = {"400": {"description": "A field that cannot be", **PROBLEM_RESPONSE}}
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {"application/json": {"schema": MappingBody.model_json_schema()}},
+}
+_UNTIL = describe(
+    "until",
+    {"type": "string"},
+    "From when on it is nobody's: a local date of its tenant, or a time with an offset",
+)
+
+
+@blueprint.get(
+    _PATH,
+    summary="List mappings, and the usage that waits for one",
+    responses={"200": MappingsAnswer, **_MALFORMED, **_REFUSED},
+)
+@may_keep_mappings
+def list_mappings() -> Response:
+    """Return all mappings, those that are over too, from one snapshot with what waits."""
+    read_parameters()
+    hash_key = _hash_key()
+    with operator_session() as session:
+        return answer(
+            MappingsAnswer(
+                mappings=[mapping_answer(period, hash_key) for period in list_all(session)],
+                waiting=[waiting_answer(found) for found in read_waiting(session)],
+                in_transit=[in_transit_answer(part) for part in read_in_transit(session)],
+            )
+        )
+
+
+@blueprint.post(
+    _PATH,
+    summary="Map what a provider names to a tenant",
+    responses={
+        "200": MappingAnswer,
+        "201": MappingAnswer,
+        **_MALFORMED,
+        **_REFUSED,
+        "404": {"description": "No such tenant", **PROBLEM_RESPONSE},
+        "409": {"description": "The tenant is closed by then", **PROBLEM_RESPONSE},
+        "415": {"description": "Not application/json", **PROBLEM_RESPONSE},
+    },
+    request_body=_BODY,
+)
+@may_keep_mappings
+def add() -> tuple[Response, HTTPStatus]:
+    """Map it from an instant on; 201 where that is new. Sending again changes nothing.
+
+    What it was mapped to before ends there. Usage that waits for it is attributed,
+    where it is much by the worker.
+    """
+    fields = read_fields(MappingBody)
+    for key, value in fields.items():
+        if not isinstance(value, str) and not (value is None and key in {"valid_from", "label"}):
+            raise InvalidError("not_text", f"{key} is text", key=key, value=value)
+    services = Services.of(current_app)
+    now, hash_key = services.clock(), _hash_key()
+    with operator_session(write=True) as session:
+        period, is_new = add_mapping(session, NewMapping(**fields), hash_key=hash_key, now=now)
+    Attribution(services.engine).run(now=now, limit=ATTRIBUTED_AT_ONCE)
+    status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    return answer(mapping_answer(period, hash_key)), status
+
+
+@blueprint.delete(
+    f"{_PATH}/<int:mapping_id>",
+    summary="End a mapping",
+    responses={
+        "200": MappingAnswer,
+        **_MALFORMED,
+        **_REFUSED,
+        "404": {"description": "No such mapping", **PROBLEM_RESPONSE},
+    },
+    openapi_extensions={"parameters": [_UNTIL]},
+)
+@may_keep_mappings
+def end(path: MappingPath) -> Response:
+    """End it from an instant on; ending it again changes nothing.
+
+    Usage that it attributed stays where it is.
+    """
+    until = read_parameters("until")["until"]
+    now = Services.of(current_app).clock()
+    with operator_session(write=True) as session:
+        period = end_mapping(session, path.mapping_id, until=until, now=now)
+    return answer(mapping_answer(period, _hash_key()))
+
+
+def _hash_key() -> bytes | None:
+    return Services.of(current_app).settings.hash_key_bytes
