@@ -16,6 +16,7 @@ from twilio.request_validator import RequestValidator
 from collector.facts.fact import Booked, Fact, Verdict
 from collector.intake import Intake
 from collector.webhooks.claims import Claim
+from collector.webhooks.reception import UNATTRIBUTED
 from ledger.errors import InvalidError
 from ledger.event import Status
 from ledger.tenant import TenantId
@@ -200,7 +201,10 @@ class Mapped:
 
 
 class BookedAsEvents:
-    """Books what is billed as events of intake, and remembers all facts with their tenants."""
+    """Books what is billed as events of intake, and remembers all facts with their tenants.
+
+    What is nobody's is remembered alone.
+    """
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
@@ -212,7 +216,7 @@ class BookedAsEvents:
         return [self._book(tenant_id, fact, now) for fact in facts]
 
     def _book(self, tenant_id: TenantId, fact: Fact, now: datetime) -> Booked:
-        if fact.verdict is not Verdict.BILLED:
+        if fact.verdict is not Verdict.BILLED or tenant_id == UNATTRIBUTED:
             return Booked.STORED
         event = {
             "id": f"{fact.usage_id}/{fact.fact_id}" if fact.adds else fact.usage_id,

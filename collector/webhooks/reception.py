@@ -84,6 +84,8 @@ class Reception:
         try:
             outcomes = Counter(str(b) for b in self._facts.book(tenant_id, facts, now=now))
         except InvalidError:
+            if tenant_id == UNATTRIBUTED:
+                raise  # nobody else would have them
             return Counter({REJECTED_FACT: len(facts)})
         if tenant_id == UNATTRIBUTED:
             outcomes[UNATTRIBUTED_FACT] += len(facts)

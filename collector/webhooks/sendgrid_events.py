@@ -26,7 +26,8 @@ _OTHER = frozenset(
 )  # fmt: skip
 _MAX_AGE = timedelta(days=31)
 _MAX_SKEW = timedelta(minutes=5)
-_ID = re.compile(r"[A-Za-z0-9_=+/-]{1,200}")
+_ID = re.compile(r"[A-Za-z0-9_.=+/-]{1,200}")
+_FILTER = ".filter"
 _TEMPLATE = "template"
 _CATEGORY = "category"
 
@@ -85,10 +86,13 @@ def _read_event(
 def mailing_of(message_id: object) -> str | None:
     """Return the `X-Message-Id` of the mailing that a mail is a part of, None where there is none.
 
-    A mail's id is that of its mailing, a dot, and where it was handled. The first part is base64
-    of the kind that has no dot.
+    A mail's id is that of its mailing, a dot, and the name of the filter that handled it. Old ids
+    of mailings have dots of their own; those of today are base64 of the kind that has none.
     """
-    return _id(message_id.partition(".")[0]) if isinstance(message_id, str) else None
+    if not isinstance(message_id, str):
+        return None
+    mailing, filter_, _ = message_id.partition(_FILTER)
+    return _id(mailing if filter_ else message_id.partition(".")[0])
 
 
 def _id(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -9,12 +10,9 @@ import sqlalchemy as sa
 from api.services import Services
 from collector.intake import Intake
 from collector.webhooks.claims import Claim, ClaimKind
-from collector.webhooks.reception import UNATTRIBUTED, Reception
+from collector.webhooks.reception import Reception
 from collector.webhooks.tally import Tally
-from ledger.session import operator_session
 from ledger.settings import Settings
-from ledger.tenants import add_tenant
-from tests.builders import NOW
 from tests.collector import Collector
 from tests.servers.nginx import Nginx
 from tests.webhooks import (
@@ -53,20 +51,19 @@ def subusers_key() -> MailKey:
 
 @pytest.fixture
 def settings(mail_key: MailKey, subusers_key: MailKey) -> Settings:
-    return Settings(
-        public_url=PUBLIC_URL,
-        twilio_auth_token=f"{TOKEN},{OLD_TOKEN},{SUBACCOUNT}={SUB_TOKEN}",
-        twilio_shared_key=SHARED_KEY,
-        sendgrid_public_key=f"{mail_key.public},{SUBUSER}={subusers_key.public}",
-        feature_rules=f"number:{OWN}=ivr,category:booking_confirmation=booking_email",
-        max_body_bytes=64 * 1024,
-    )
+    chosen: dict[str, Any] = {
+        "public_url": PUBLIC_URL,
+        "twilio_auth_token": f"{TOKEN},{OLD_TOKEN},{SUBACCOUNT}={SUB_TOKEN}",
+        "twilio_shared_key": SHARED_KEY,
+        "sendgrid_public_key": f"{mail_key.public},{SUBUSER}={subusers_key.public}",
+        "feature_rules": f"number:{OWN}=ivr,category:booking_confirmation=booking_email",
+        "max_body_bytes": 64 * 1024,
+    }
+    return Settings(**chosen)
 
 
 @pytest.fixture
-def booked(engine: sa.Engine, intake: Intake) -> BookedAsEvents:
-    with operator_session(engine, write=True) as session:
-        add_tenant(session, UNATTRIBUTED, name="Nobody's", now=NOW)
+def booked(intake: Intake) -> BookedAsEvents:
     return BookedAsEvents(intake)
 
 

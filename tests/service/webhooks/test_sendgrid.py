@@ -7,6 +7,9 @@ import pytest
 from api.services import Services
 from collector.facts.fact import Fact, Rank, Verdict
 from collector.webhooks.reception import UNATTRIBUTED
+from ledger.session import operator_session
+from ledger.tenant import TenantId
+from ledger.tenants import close_tenant
 from tests.builders import NOW
 from tests.collector import Collector
 from tests.webhooks import MAILS, BookedAsEvents, MailKey, Provider, mail_event
@@ -56,13 +59,13 @@ def test_an_event_that_comes_many_times_is_booked_once(
 
 
 def test_a_batch_is_booked_on_each_of_its_tenants(
-    provider: Provider, collector: Collector, services: Services
+    provider: Provider, booked: BookedAsEvents, services: Services
 ) -> None:
     named = ("acme", "karachi", "nobody-knows", "acme")
     provider.sendgrid(
         *(mail_event(tenant=name, sg_event_id=f"e{n}") for n, name in enumerate(named))
     )
-    found = sorted(tenant for (tenant,) in collector.rows("tenant_id"))
+    found = sorted(tenant for tenant, _ in booked.facts)
     expected = {("sendgrid", "stored"): 4, ("sendgrid", "unattributed"): 1}
     assert (sorted(["acme", "acme", "karachi", UNATTRIBUTED]), expected) == (
         found,
@@ -73,7 +76,7 @@ def test_a_batch_is_booked_on_each_of_its_tenants(
 def test_an_event_that_cannot_be_read_never_fails_its_neighbours(
     provider: Provider, collector: Collector, services: Services
 ) -> None:
-    unreadable = [
+    unreadable: list[object] = [
         "text", None, 7, [], {},
         mail_event(event=["processed"]),
         mail_event(sg_event_id=...),
@@ -93,11 +96,8 @@ def test_an_event_that_cannot_be_read_never_fails_its_neighbours(
 def test_a_tenant_that_has_closed_never_fails_its_neighbours(
     provider: Provider, collector: Collector, services: Services
 ) -> None:
-    from ledger.session import operator_session  # noqa: PLC0415
-    from ledger.tenants import close_tenant  # noqa: PLC0415
-
     with operator_session(services.engine, write=True) as session:
-        close_tenant(session, "acme", now=NOW.replace(hour=1))  # type: ignore[arg-type]
+        close_tenant(session, TenantId("acme"), now=NOW.replace(hour=1))
     events = [mail_event(tenant=t, sg_event_id=t) for t in ("acme", "karachi")]
     answer = provider.sendgrid(*events)
     assert (204, [("karachi",)], 1) == (

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 
 from api.app import create_app
 from api.services import Services
@@ -205,7 +206,7 @@ def test_a_body_that_breaks_off_books_nothing(
             told = broken.recv(100)
         except (OSError, ssl.SSLError):
             told = b""
-    assert (True, []) == (told in {b""} or b" 400 " in told, booked.facts)
+    assert (True, []) == (not told or b" 400 " in told, booked.facts)
 
 
 @pytest.mark.parametrize(
@@ -287,4 +288,4 @@ def test_without_a_key_webhooks_are_unavailable_and_say_what_to_set(
 @pytest.mark.parametrize("key", ["bm8ga2V5", "not-base64!", "AAAA"])
 def test_a_key_that_is_none_is_told_before_anything_is_served(key: str, services: Services) -> None:
     with pytest.raises(InvalidError, match="METERLINE_SENDGRID_PUBLIC_KEY"):
-        bare_client(services, Settings(sendgrid_public_key=key))
+        bare_client(services, Settings(sendgrid_public_key=SecretStr(key)))

@@ -89,7 +89,7 @@ def test_a_webhook_that_comes_again_is_a_duplicate(provider: Provider, services:
         (CALLS, call_status(Direction="sideways"), "unknown_direction"),
     ],
 )
-def test_what_books_nothing_is_counted_with_its_reason(
+def test_what_books_nothing_is_counted_with_its_reason(  # noqa: PLR0917 - fixtures
     target: str,
     form: dict[str, str],
     outcome: str,
