@@ -23,7 +23,7 @@ from collector.webhooks.reception import Reception
 from collector.webhooks.sendgrid_events import read_events
 from collector.webhooks.twilio_calls import read_call
 from collector.webhooks.twilio_messages import read_message
-from ledger.errors import InvalidError, MeterlineError
+from ledger.errors import InvalidError, MeterlineError, UnavailableError
 
 blueprint = APIBlueprint("webhooks", __name__)
 
@@ -109,7 +109,7 @@ def _take(provider: str, read: Callable[[Services, datetime], list[_Said]]) -> N
 
 def _reception(services: Services) -> Reception:
     if services.reception is None:
-        raise not_configured("a server that takes them")
+        raise UnavailableError("webhook_not_configured", "this server takes no webhooks")
     return services.reception
 
 

@@ -5,6 +5,8 @@ import pytest
 from api.services import Services
 from collector.facts.fact import Fact, Rank, Verdict
 from collector.webhooks.reception import UNATTRIBUTED
+from meterline.context import Scope
+from meterline.twilio_hook import add_scope
 from tests.builders import NOW
 from tests.collector import Collector
 from tests.webhooks import (
@@ -54,6 +56,14 @@ def test_the_address_names_tenant_and_feature_before_number_and_rule(
         feature="reminders",
     )
     assert [("karachi", expected)] == booked.facts
+
+
+def test_the_collector_reads_what_the_sdk_adds_to_a_callback(
+    provider: Provider, booked: BookedAsEvents
+) -> None:
+    target = add_scope(CALLS, Scope(tenant="karachi", feature="voicemail_ai"))
+    provider.twilio(target, call_status())
+    assert [("karachi", "voicemail_ai")] == [(tenant, f.feature) for tenant, f in booked.facts]
 
 
 def test_a_call_is_booked_by_started_minutes_when_it_is_completed(
