@@ -1,10 +1,13 @@
 """Twilio's webhooks over HTTP, through nginx, signed by the twilio package."""
 
 import pytest
+import sqlalchemy as sa
 
 from api.services import Services
 from collector.facts.fact import Fact, Rank, Verdict
 from collector.webhooks.reception import UNATTRIBUTED
+from ledger.models import costing_state
+from ledger.session import operator_session
 from meterline.context import Scope
 from meterline.twilio_hook import add_scope
 from tests.builders import NOW
@@ -173,13 +176,23 @@ def test_a_named_tenant_that_is_not_there_is_never_taken_for_that_of_the_number(
     assert [UNATTRIBUTED] == [tenant for tenant, _ in booked.facts]
 
 
-def test_nothing_personal_is_stored_or_logged(
+@pytest.mark.ledger("postgresql")
+def test_a_webhook_does_not_wait_for_costing(
+    provider: Provider, collector: Collector, engine: sa.Engine
+) -> None:
+    with operator_session(engine, write=True) as costing:
+        costing.connection.execute(sa.select(costing_state).with_for_update())
+        provider.twilio(CALLS, call_status())
+        assert [("acme", 2)] == collector.rows("tenant_id", "quantity")
+
+
+def test_nothing_personal_is_stored_logged_or_answered(
     provider: Provider, collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     provider.twilio(MESSAGES, inbound_message())
     provider.twilio(CALLS, call_status())
-    provider.twilio(MESSAGES, inbound_message(NumSegments="many"))
-    seen = f"{collector.rows('event_id', 'feature', 'metadata')}{caplog.text}"
+    refused = provider.twilio(MESSAGES, inbound_message(NumSegments="many"))
+    seen = f"{refused.body!r}{collector.rows('event_id', 'feature', 'metadata')}{caplog.text}"
     personal = ("4155550100", "4155550199", "Hello", "JO EXAMPLE")
     assert ([], True) == ([one for one in personal if one in seen], "webhook of twilio" in seen)
