@@ -13,7 +13,7 @@ from ledger.event import is_slug
 FEATURE_RULE_KINDS = ("number", "service", "template", "category")
 """What a feature can be told by: see `parse_feature_rules`."""
 
-_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -143,7 +143,7 @@ def _fault_of_rule(kind: str, value: str, feature: str) -> str | None:
     if kind not in FEATURE_RULE_KINDS or not value:
         return f"is not KIND:VALUE=FEATURE with a kind of {', '.join(FEATURE_RULE_KINDS)}"
     if kind == "number" and _PHONE_NUMBER.fullmatch(value) is None:
-        return "has a number that is not written like +14155550100"
+        return "has a number that is neither written like +14155550100 nor a short code"
     if not is_slug(feature):
         return "has a feature that is no slug"
     return None

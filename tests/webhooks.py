@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twilio.request_validator import RequestValidator
 
+from collector.facts.claim import Claim
 from collector.facts.fact import Booked, Fact, Verdict
 from collector.intake import Intake
-from collector.webhooks.claims import Claim
 from collector.webhooks.reception import UNATTRIBUTED
 from ledger.errors import InvalidError
 from ledger.event import Status

@@ -4,33 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from collector.facts.claim import Claim
 from collector.facts.fact import Fact
 from ledger.errors import InvalidError
 from ledger.tenant import TenantId, parse_tenant_id
-
-
-class ClaimKind(StrEnum):
-    """What a tenant can be found by."""
-
-    ACCOUNT = "account"
-    """The SID of a Twilio account or subaccount."""
-
-    SERVICE = "service"
-    """The SID of a messaging service."""
-
-    NUMBER = "number"
-    """A phone number of the operator's own, E.164. It is never stored or logged as it is."""
-
-    SUBUSER = "subuser"
-    """The name of a subuser of SendGrid."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One thing that says whose usage it is."""
-
-    kind: ClaimKind
-    value: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

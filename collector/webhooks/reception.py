@@ -7,9 +7,10 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from collector.facts.claim import Claim
 from collector.facts.fact import Booked, Fact
 from collector.intake import register_tenant
-from collector.webhooks.claims import Claim, Ignored, Notice
+from collector.webhooks.claims import Ignored, Notice
 from ledger.errors import InvalidError
 from ledger.session import operator_session
 from ledger.tenant import TenantId

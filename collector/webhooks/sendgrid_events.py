@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
+from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Fact, Rank, Verdict
-from collector.webhooks.claims import Claim, ClaimKind, Ignored, Notice, named_tenant
+from collector.webhooks.claims import Ignored, Notice, named_tenant
 from collector.webhooks.features import FeatureRules, as_feature, feature_by_rules
 from ledger.errors import InvalidError
 
@@ -25,7 +26,6 @@ _OTHER = frozenset(
     }
 )  # fmt: skip
 _MAX_AGE = timedelta(days=31)
-_MAX_SKEW = timedelta(minutes=5)
 _ID = re.compile(r"[A-Za-z0-9_.=+/-]{1,200}")
 _FILTER = ".filter"
 _TEMPLATE = "template"
@@ -107,7 +107,7 @@ def _time(seconds: object, now: datetime) -> datetime:
         told = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return now
-    return told if now - _MAX_AGE <= told <= now + _MAX_SKEW else now
+    return told if now - _MAX_AGE <= told <= now else now
 
 
 def _feature(event: Mapping[str, object], rules: FeatureRules) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from collector.webhooks.claims import Claim, ClaimKind
+from collector.facts.claim import Claim, ClaimKind
 from ledger.errors import InvalidError
 
 Form = Mapping[str, str]
@@ -18,9 +18,8 @@ Form = Mapping[str, str]
 SOURCE = "twilio"
 
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
 _MAX_DIGITS = 9
-_MAX_SKEW = timedelta(minutes=5)
 _MAX_AGE = timedelta(days=31)
 """A call may last a day, and a webhook may be late; what is older was not told in earnest."""
 
@@ -64,7 +63,7 @@ def read_count(form: Form, name: str) -> int | None:
 
 
 def own_number(address: str | None) -> str | None:
-    """Return the phone number of an address, also of one like `whatsapp:+14155550100`."""
+    """Return the phone number or short code of an address, also of `whatsapp:+14155550100`."""
     number = (address or "").rpartition(":")[2]
     return number if _NUMBER.fullmatch(number) else None
 
@@ -78,7 +77,7 @@ def read_time(form: Form, *, now: datetime) -> datetime:
     if told.tzinfo is None:
         return now
     told = told.astimezone(UTC)
-    return told if now - _MAX_AGE <= told <= now + _MAX_SKEW else now
+    return told if now - _MAX_AGE <= told <= now else now
 
 
 def claims_of(form: Form, number: str | None) -> tuple[Claim, ...]:

@@ -27,9 +27,12 @@ FREE_FAILURES = frozenset(
 """Error codes of failed messages for which Twilio takes no fee: help article 27502337507483."""
 
 _PROGRESS = frozenset({"accepted", "scheduled", "queued", "sending", "receiving"})
+_SENT = "sent"
+"""A carrier took it: it is billed, and whatever comes after says better how it ended."""
+
 _RECEIVED = "received"
 _VERDICTS = {
-    "sent": Verdict.BILLED,
+    _SENT: Verdict.BILLED,
     "delivered": Verdict.BILLED,
     "undelivered": Verdict.BILLED,
     "read": Verdict.BILLED,
@@ -69,7 +72,7 @@ def read_message(
     fact = Fact(
         usage_id=sid,
         fact_id=status,
-        rank=Rank.FINAL,
+        rank=Rank.PROGRESS if status == _SENT else Rank.FINAL,
         verdict=verdict,
         time=now,
         channel=channel,

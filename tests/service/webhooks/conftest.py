@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from api.services import Services
+from collector.facts.claim import Claim, ClaimKind
 from collector.intake import Intake
-from collector.webhooks.claims import Claim, ClaimKind
 from collector.webhooks.reception import Reception
 from collector.webhooks.tally import Tally
 from ledger.settings import Settings

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Booked, Fact, Rank, Verdict
-from collector.webhooks.claims import Claim, ClaimKind, Notice
+from collector.webhooks.claims import Notice
 from collector.webhooks.reception import UNATTRIBUTED, Reception
 from ledger.errors import InvalidError, UnavailableError
 from ledger.tenant import TenantId

@@ -4,8 +4,9 @@ from typing import Any
 import orjson
 import pytest
 
+from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Fact
-from collector.webhooks.claims import Claim, ClaimKind, Notice
+from collector.webhooks.claims import Notice
 from collector.webhooks.sendgrid_events import mailing_of, read_events
 from tests.builders import NOW
 from tests.webhooks import mail_event
@@ -86,7 +87,7 @@ def test_the_subuser_whose_key_signed_is_the_claim() -> None:
     ("timestamp", "expected"),
     [
         (1773143940, datetime(2026, 3, 10, 11, 59, tzinfo=UTC)),
-        (1773144000 + 301, NOW),
+        (1773144001, NOW),
         (0, NOW),
         (-1, NOW),
         (10**30, NOW),

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Fact, Rank, Verdict
-from collector.webhooks.claims import Claim, ClaimKind, Ignored, Notice, Scope
+from collector.webhooks.claims import Ignored, Notice, Scope
 from collector.webhooks.twilio_fields import own_number
 from collector.webhooks.twilio_messages import FREE_FAILURES, read_message
 from ledger.tenant import TenantId
@@ -45,11 +46,26 @@ def fact_of(form: dict[str, str]) -> Fact:
         ("canceled", ..., Verdict.VOID),
     ],
 )
-def test_a_status_is_final_and_says_what_the_message_is_billed_as(
+def test_a_status_says_what_the_message_is_billed_as(
     status: str, code: object, expected: Verdict
 ) -> None:
     fact = fact_of(status_callback(MessageStatus=status, ErrorCode=code))
-    assert (Rank.FINAL, expected, status) == (fact.rank, fact.verdict, fact.fact_id)
+    assert (expected, status) == (fact.verdict, fact.fact_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("sent", Rank.PROGRESS),
+        ("delivered", Rank.FINAL),
+        ("undelivered", Rank.FINAL),
+        ("read", Rank.FINAL),
+        ("failed", Rank.FINAL),
+        ("canceled", Rank.FINAL),
+    ],
+)
+def test_a_message_that_a_carrier_took_may_still_end_otherwise(status: str, expected: Rank) -> None:
+    assert expected is fact_of(status_callback(MessageStatus=status)).rank
 
 
 @pytest.mark.parametrize("status", ["accepted", "scheduled", "queued", "sending", "receiving"])
@@ -96,7 +112,7 @@ def test_a_message_is_counted_as_the_sdk_counts_it(
         (inbound_message(), OWN),
         (status_callback(), OWN),
         (status_callback(From="Acme"), None),
-        (status_callback(From="12345"), None),
+        (status_callback(From="12345"), "12345"),
         (status_callback(From=f"whatsapp:{OWN}"), OWN),
     ],
 )
@@ -134,7 +150,18 @@ def test_the_address_tells_the_tenant() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", [None, "", "+0123456789", "+123", "client:jo", "+1415555010x", "sip:jo@example.test"]
+    "address",
+    [
+        None,
+        "",
+        "+0123456789",
+        "+123",
+        "12",
+        "1234567",
+        "client:jo",
+        "+1415555010x",
+        "sip:jo@example.test",
+    ],
 )
 def test_what_is_no_phone_number_is_no_claim(address: str | None) -> None:
     assert None is own_number(address)
