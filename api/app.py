@@ -15,15 +15,19 @@ from api.pages import assets, grid, signin, usage
 from api.pages import mappings as mappings_page
 from api.pages.environment import prepare_templates
 from api.services import Services
+from api.webhooks import routes as webhooks
 
 API_VERSION = "1"
+
+_DESCRIBED = (events, health, billing, admin, session_links, tenants, mappings, webhooks)
+"""Modules whose routes the OpenAPI description has."""
 
 
 def create_app(services: Services) -> OpenAPI:
     """Build the application around running services.
 
     Raises:
-        InvalidError: `invalid_settings`, keys that cannot verify a token of the host.
+        InvalidError: `invalid_settings`, keys that can verify no token of the host or no webhook.
         LookupError: a view without a policy.
     """
     app = OpenAPI(
@@ -37,12 +41,14 @@ def create_app(services: Services) -> OpenAPI:
     )
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     services.attach(app)
-    services.host_tokens  # noqa: B018 - settings that cannot work are told now, not by a request
+    # Settings that cannot work are told now, not by a request.
+    services.host_tokens  # noqa: B018 - built when it is first looked at
+    services.signatures  # noqa: B018 - as above
     _trust_proxies(app, services.settings.trusted_proxies)
     app.before_request(auth_middleware)
     app.after_request(add_security_headers)
     register_error_handlers(app)
-    for described in (events, health, billing, admin, session_links, tenants, mappings):
+    for described in _DESCRIBED:
         app.register_api(described.blueprint)
     prepare_templates(app)
     for page in (assets, signin, usage, grid, mappings_page):

@@ -1,6 +1,6 @@
 """The running parts that the routes work with, put together by the command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
@@ -8,7 +8,10 @@ import sqlalchemy as sa
 from flask import Flask
 
 from api.auth.host_token import HostTokens, build_host_tokens
+from api.webhooks.signatures import Signatures, build_signatures
 from collector.intake import Intake
+from collector.webhooks.reception import Reception
+from collector.webhooks.tally import Tally
 from ledger.clock import Clock
 from ledger.settings import Settings
 
@@ -17,17 +20,27 @@ _NAME = "meterline"
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What a request may use."""
+    """What a request may use.
+
+    `reception` None: webhooks are not taken.
+    """
 
     engine: sa.Engine
     intake: Intake
     settings: Settings
     clock: Clock
+    reception: Reception | None = None
+    tally: Tally = field(default_factory=Tally)
 
     @cached_property
     def host_tokens(self) -> HostTokens | None:
         """The reader of tokens that the host signs; None where they are refused."""
         return build_host_tokens(self.settings)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """What the signatures of webhooks are checked with."""
+        return build_signatures(self.settings)
 
     def attach(self, app: Flask) -> None:
         """Make the services known to an application."""

@@ -115,7 +115,7 @@ class Intake:
 
         def find_or_register(tenant_id: TenantId) -> Tenant:
             if tenant_id not in found:
-                found[tenant_id] = self._register(tenant_id, now=now)
+                found[tenant_id] = register_tenant(self._engine, tenant_id, now=now)
             return found[tenant_id]
 
         return find_or_register
@@ -128,12 +128,14 @@ class Intake:
         with operator_session(self._engine) as session:
             return find_tenants(session, named)
 
-    def _register(self, tenant_id: TenantId, *, now: datetime) -> Tenant:
-        with operator_session(self._engine, write=True) as session:
-            try:
-                return add_tenant(session, tenant_id, name=tenant_id, now=now)
-            except ConflictError:  # another process was faster
-                return find_tenants(session, {tenant_id})[tenant_id]
+
+def register_tenant(engine: sa.Engine, tenant_id: TenantId, *, now: datetime) -> Tenant:
+    """Register a tenant that usage has named, under its id; return it, whoever was first."""
+    with operator_session(engine, write=True) as session:
+        try:
+            return add_tenant(session, tenant_id, name=tenant_id, now=now)
+        except ConflictError:  # another process was faster
+            return find_tenants(session, {tenant_id})[tenant_id]
 
 
 def build_intake(engine: sa.Engine, settings: Settings) -> Intake:

@@ -1,10 +1,20 @@
 """What the text of a setting means, where a type alone does not say it."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from pydantic import ValidationInfo
+
 from ledger.accounts.roles import Role, parse_role
 from ledger.errors import InvalidError
+from ledger.event import is_slug
+
+FEATURE_RULE_KINDS = ("number", "service", "template", "category")
+"""What a feature can be told by: see `parse_feature_rules`."""
+
+_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 def parse_web_address(text: str) -> str:
@@ -44,6 +54,22 @@ def _is_local(host: str) -> bool:
         return False
 
 
+def need_algorithm(is_there: bool, info: ValidationInfo, algorithms: set[str]) -> None:  # noqa: FBT001 - one fact about the field, positional as in a sentence
+    """Check that a setting of host tokens is there exactly where the algorithm is one of these.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    if "jwt_algorithm" not in info.data:
+        return  # it is wrong itself, and told so
+    algorithm = info.data["jwt_algorithm"]
+    if algorithm in algorithms and not is_there:
+        raise ValueError(f"is needed where METERLINE_JWT_ALGORITHM is {algorithm}")
+    if algorithm not in algorithms and is_there:
+        wanted = " or ".join(sorted(algorithms))
+        raise ValueError(f"has a meaning only where METERLINE_JWT_ALGORITHM is {wanted}")
+
+
 def parse_roles(text: str) -> dict[str, Role]:
     """Read `theirs=ours,…`; the last equals sign of a pair separates, so that names may hold one.
 
@@ -66,3 +92,58 @@ def parse_roles(text: str) -> dict[str, Role]:
     if faults or not roles:
         raise ValueError("; ".join(dict.fromkeys(faults)) or "maps no role")
     return roles
+
+
+def parse_owned(text: str) -> list[tuple[str | None, str]]:
+    """Read `SECRET` or `OWNER=SECRET`, any number of them, separated by commas.
+
+    Equals signs that only pad a secret, as base64 has them at its end, make no owner.
+
+    Raises:
+        ValueError: with what is wrong; no part is repeated.
+    """
+    owned: list[tuple[str | None, str]] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        owner, separator, secret = part.partition("=")
+        if not secret.strip("="):
+            owner, separator, secret = "", "", part
+        if _PRINTABLE.fullmatch(secret) is None or bool(separator) != bool(owner.strip()):
+            raise ValueError("write each as SECRET or OWNER=SECRET, without blanks, with commas")
+        owned.append((owner.strip() or None, secret))
+    if not owned:
+        raise ValueError("names none")
+    return owned
+
+
+def parse_feature_rules(text: str) -> dict[str, str]:
+    """Read `KIND:VALUE=FEATURE,…`, such as `number:+14155550100=ivr`; return features by the rest.
+
+    Raises:
+        ValueError: with all that is wrong, by the place of the rule; no number is repeated.
+    """
+    rules: dict[str, str] = {}
+    faults = []
+    parts = filter(None, (part.strip() for part in text.split(",")))
+    for place, part in enumerate(parts, start=1):
+        condition, _, feature = (piece.strip() for piece in part.rpartition("="))
+        kind, _, value = (piece.strip() for piece in condition.partition(":"))
+        fault = _fault_of_rule(kind, value, feature)
+        key = f"{kind}:{value}"
+        if fault is None and key in rules:
+            fault = "comes a second time"
+        if fault is not None:
+            faults.append(f"rule {place} {fault}")
+        rules[key] = feature
+    if faults:
+        raise ValueError("; ".join(faults))
+    return rules
+
+
+def _fault_of_rule(kind: str, value: str, feature: str) -> str | None:
+    if kind not in FEATURE_RULE_KINDS or not value:
+        return f"is not KIND:VALUE=FEATURE with a kind of {', '.join(FEATURE_RULE_KINDS)}"
+    if kind == "number" and _PHONE_NUMBER.fullmatch(value) is None:
+        return "has a number that is neither written like +14155550100 nor a short code"
+    if not is_slug(feature):
+        return "has a feature that is no slug"
+    return None

@@ -13,13 +13,21 @@ from ledger.accounts.roles import Role
 from ledger.engine import DEFAULT_URL, parse_database_url
 from ledger.errors import InvalidError
 from ledger.period import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS
-from ledger.setting_values import is_trustworthy, parse_roles, parse_web_address
+from ledger.setting_values import (
+    is_trustworthy,
+    need_algorithm,
+    parse_feature_rules,
+    parse_owned,
+    parse_roles,
+    parse_web_address,
+)
 
 SETTING_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
 _MIN_JWT_SECRET_BYTES = 32
 _SYMMETRIC = "HS256"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NO_RULES: Mapping[str, str] = {}
 _OWN_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 
 
@@ -105,6 +113,29 @@ class Settings(BaseSettings):
         default=10.0, ge=0.1, le=300, description="How long to wait for one answer of InfluxDB."
     )
     # Comes before the settings that depend on it: a field can only look at those above it.
+    public_url: str | None = Field(
+        default=None,
+        description=(
+            "Address of this server as providers call it; Twilio signs it, and proxies change it."
+        ),
+    )
+    twilio_auth_token: SecretStr | None = Field(
+        default=None,
+        description="Tokens that sign Twilio's webhooks, as `TOKEN` or `ACCOUNT_SID=TOKEN,…`.",
+    )
+    twilio_shared_key: SecretStr | None = Field(
+        default=None,
+        description="Secrets of Twilio's shared keys, where it signs with those, with commas.",
+    )
+    sendgrid_public_key: SecretStr | None = Field(
+        default=None,
+        description="Keys that verify SendGrid's event webhook, as `KEY` or `SUBUSER=KEY,…`.",
+    )
+    feature_rules: Annotated[Mapping[str, str], NoDecode] = Field(
+        default=_NO_RULES,
+        description="Features of what webhooks tell, as `KIND:VALUE=FEATURE,…`.",
+    )
+    # As above.
     jwt_algorithm: Literal["HS256", "RS256", "ES256"] | None = Field(
         default=None, description="The one algorithm of the host's tokens; unset: they are refused."
     )
@@ -163,13 +194,22 @@ class Settings(BaseSettings):
             raise ValueError(f"needs at least {_MIN_HASH_KEY} characters")
         return value
 
-    @field_validator("influx_url", "influx_token", "influx_usage_bucket", mode="before")
+    @field_validator(
+        "influx_url",
+        "influx_token",
+        "influx_usage_bucket",
+        "public_url",
+        "twilio_auth_token",
+        "twilio_shared_key",
+        "sendgrid_public_key",
+        mode="before",
+    )
     @classmethod
     def _unset(cls, value: object) -> object:
         # A variable that is there and empty is how a file of settings leaves one out.
         return None if value == "" else value
 
-    @field_validator("influx_url")
+    @field_validator("influx_url", "public_url")
     @classmethod
     def _a_web_address(cls, value: str | None) -> str | None:
         return None if value is None else parse_web_address(value)
@@ -181,10 +221,24 @@ class Settings(BaseSettings):
             raise ValueError("has 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit")
         return value
 
+    @field_validator("twilio_auth_token", "twilio_shared_key", "sendgrid_public_key")
+    @classmethod
+    def _keys(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            parse_owned(value.get_secret_value())
+            if info.field_name != "sendgrid_public_key" and info.data.get("public_url", "") is None:
+                raise ValueError("needs METERLINE_PUBLIC_URL, since Twilio signs the address")
+        return value
+
+    @field_validator("feature_rules", mode="before")
+    @classmethod
+    def _map_features(cls, value: object) -> object:
+        return parse_feature_rules(value) if isinstance(value, str) else value
+
     @field_validator("jwt_secret")
     @classmethod
     def _a_shared_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        _need(value is not None, info, {_SYMMETRIC})
+        need_algorithm(value is not None, info, {_SYMMETRIC})
         if value is not None and len(value.get_secret_value().encode()) < _MIN_JWT_SECRET_BYTES:
             raise ValueError(f"needs at least {_MIN_JWT_SECRET_BYTES} bytes")
         return value
@@ -192,7 +246,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_jwks")
     @classmethod
     def _a_place_of_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
-        _need(value is not None, info, {"RS256", "ES256"})
+        need_algorithm(value is not None, info, {"RS256", "ES256"})
         if value is not None and not is_trustworthy(value):
             raise ValueError("must be an https address, http on loopback, or the path of a file")
         return value
@@ -200,25 +254,13 @@ class Settings(BaseSettings):
     @field_validator("jwt_issuer", "jwt_audience")
     @classmethod
     def _a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
-        _need(bool(value), info, {_SYMMETRIC, "RS256", "ES256"})
+        need_algorithm(bool(value), info, {_SYMMETRIC, "RS256", "ES256"})
         return value
 
     @field_validator("jwt_roles", mode="before")
     @classmethod
     def _map_roles(cls, value: object) -> object:
         return parse_roles(value) if isinstance(value, str) else value
-
-
-def _need(is_there: bool, info: ValidationInfo, algorithms: set[str]) -> None:  # noqa: FBT001 - one fact about the field, positional as in a sentence
-    """Check that a setting is there exactly where the algorithm is one of these."""
-    if "jwt_algorithm" not in info.data:
-        return  # it is wrong itself, and told so
-    algorithm = info.data["jwt_algorithm"]
-    if algorithm in algorithms and not is_there:
-        raise ValueError(f"is needed where METERLINE_JWT_ALGORITHM is {algorithm}")
-    if algorithm not in algorithms and is_there:
-        wanted = " or ".join(sorted(algorithms))
-        raise ValueError(f"has a meaning only where METERLINE_JWT_ALGORITHM is {wanted}")
 
 
 def load_settings() -> Settings:

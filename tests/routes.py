@@ -59,6 +59,9 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("POST", "/signin"): PUBLIC,
     ("POST", "/signout"): EVERY_ROLE,
     ("GET", "/static/<name>"): PUBLIC,
+    ("POST", "/webhooks/sendgrid"): PUBLIC,  # by signature, as the next two
+    ("POST", "/webhooks/twilio/calls"): PUBLIC,
+    ("POST", "/webhooks/twilio/messages"): PUBLIC,
     ("GET", "/usage"): BILLING._replace(scope=None, page=True),
 }
 

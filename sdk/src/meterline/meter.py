@@ -153,19 +153,32 @@ class Meter:
 
         return self._wrap(client, wrap)
 
-    def twilio(self, client: ClientT, *, callback_url: str | None = None) -> ClientT:
+    def twilio(
+        self,
+        client: ClientT,
+        *,
+        callback_url: str | None = None,
+        message_callback_url: str | None = None,
+    ) -> ClientT:
         """Meter a Twilio client; return the same client.
 
         Args:
             client: a `twilio.rest.Client`.
             callback_url: of the collector's webhook for calls, which tells their minutes; added to
                 a call that is created without one.
+            message_callback_url: the same for messages, whose final status may change what they
+                cost. It also takes the place of a callback that their messaging service has.
         """
 
         def wrap(sink: Sink) -> ClientT:
             from meterline.twilio_hook import meter_twilio  # noqa: PLC0415
 
-            return meter_twilio(client, sink, callback_url=callback_url)
+            return meter_twilio(
+                client,
+                sink,
+                callback_url=callback_url,
+                message_callback_url=message_callback_url,
+            )
 
         return self._wrap(client, wrap)
 

@@ -9,7 +9,8 @@ imported.
 - A scheduled message owes nothing until it is sent, and may be canceled: it books nothing here. Its
   status callback tells when it was sent.
 - A created call owes nothing either: its minutes are known when it ends. Where asked to, the hook
-  gives a call that has no status callback the collector's, which books the minutes.
+  gives a call that has no status callback the collector's, which books the minutes. It does the
+  same for messages, whose final status may change what they owe.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,9 +33,19 @@ _Data = Mapping[str, Any]
 _MARK = "_meterline_sink"
 _OWES_NOTHING = {"scheduled", "canceled", "failed"}
 _CREATED = range(200, 300)
+_CALLS, _MESSAGES = "/Calls.json", "/Messages.json"
+
+_Callbacks = Mapping[str, str]
+"""Our callback by the end of the path that creates what it is for."""
 
 
-def meter_twilio(client: _Client, sink: Sink, *, callback_url: str | None) -> _Client:
+def meter_twilio(
+    client: _Client,
+    sink: Sink,
+    *,
+    callback_url: str | None,
+    message_callback_url: str | None = None,
+) -> _Client:
     """Meter every message that a client creates from now on; return the same client.
 
     Args:
@@ -43,6 +54,7 @@ def meter_twilio(client: _Client, sink: Sink, *, callback_url: str | None) -> _C
         sink: takes a usage of each message.
         callback_url: where Twilio is to tell how a call ended; tenant and feature are added to its
             query. Calls that have a callback of their own keep it. None: calls are left alone.
+        message_callback_url: the same for messages.
 
     Raises:
         TypeError: it is not such a client.
@@ -59,32 +71,33 @@ def meter_twilio(client: _Client, sink: Sink, *, callback_url: str | None) -> _C
     use_fast_parser()
     metered = _meter_async if getattr(http, "is_async", False) else _meter
     setattr(http, _MARK, sink)
-    http.request = metered(send, sink, callback_url)
+    urls = {_CALLS: callback_url, _MESSAGES: message_callback_url}
+    http.request = metered(send, sink, {path: url for path, url in urls.items() if url})
     return client
 
 
-def _meter(send: Callable[..., Any], sink: Sink, callback_url: str | None) -> Callable[..., Any]:
+def _meter(send: Callable[..., Any], sink: Sink, callbacks: _Callbacks) -> Callable[..., Any]:
     def request(method: str, url: str, *values: Any, **named: Any) -> Any:
         data = _data_of(values, named)
-        if callback_url is not None and _creates(method, url, "/Calls.json"):
-            values, named = _with_callback(values, named, callback_url)
+        for path, callback_url in callbacks.items():
+            if _creates(method, url, path):
+                values, named = _with_callback(values, named, callback_url)
         response = send(method, url, *values, **named)
-        if _creates(method, url, "/Messages.json"):
+        if _creates(method, url, _MESSAGES):
             _book(response, data, sink)
         return response
 
     return request
 
 
-def _meter_async(
-    send: Callable[..., Any], sink: Sink, callback_url: str | None
-) -> Callable[..., Any]:
+def _meter_async(send: Callable[..., Any], sink: Sink, callbacks: _Callbacks) -> Callable[..., Any]:
     async def request(method: str, url: str, *values: Any, **named: Any) -> Any:
         data = _data_of(values, named)
-        if callback_url is not None and _creates(method, url, "/Calls.json"):
-            values, named = _with_callback(values, named, callback_url)
+        for path, callback_url in callbacks.items():
+            if _creates(method, url, path):
+                values, named = _with_callback(values, named, callback_url)
         response = await send(method, url, *values, **named)
-        if _creates(method, url, "/Messages.json"):
+        if _creates(method, url, _MESSAGES):
             _book(response, data, sink)
         return response
 
@@ -104,7 +117,7 @@ def _data_of(values: tuple[Any, ...], named: Mapping[str, Any]) -> _Data:
 def _with_callback(
     values: tuple[Any, ...], named: dict[str, Any], callback_url: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a request that creates a call, with our callback if it has none."""
+    """Return the arguments of a request that creates, with our callback where it has none."""
     try:
         data = _data_of(values, named)
         if "StatusCallback" not in data:
@@ -113,7 +126,7 @@ def _with_callback(
                 return (values[0], data, *values[2:]), named
             return values, {**named, "data": data}
     except Exception as fault:  # noqa: BLE001 (a call is never broken by metering)
-        report_fault("a call of Twilio", fault)
+        report_fault("a callback of Twilio", fault)
     return values, named
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from ledger.accounts.roles import Role
 from ledger.errors import InvalidError
+from ledger.setting_values import parse_owned
 from ledger.settings import load_settings
 
 
@@ -91,6 +92,19 @@ def faulty(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list
         ({"TRUSTED_PROXIES": "-1"}, ["TRUSTED_PROXIES"]),
         ({"RETENTION_DAYS": "4"}, []),
         ({"RETENTION_DAYS": "3"}, ["RETENTION_DAYS"]),
+        ({"PUBLIC_URL": "https://meter.example/", "TWILIO_AUTH_TOKEN": "t"}, []),
+        ({"PUBLIC_URL": "https://meter.example/sub", "TWILIO_SHARED_KEY": "a=b,c=="}, []),
+        ({"PUBLIC_URL": "", "TWILIO_AUTH_TOKEN": "", "FEATURE_RULES": ""}, []),
+        ({"PUBLIC_URL": "meter.example"}, ["PUBLIC_URL"]),
+        ({"PUBLIC_URL": "meter.example", "TWILIO_AUTH_TOKEN": "t"}, ["PUBLIC_URL"]),
+        ({"PUBLIC_URL": "https://meter.example?a=b"}, ["PUBLIC_URL"]),
+        ({"TWILIO_AUTH_TOKEN": "t"}, ["TWILIO_AUTH_TOKEN"]),
+        ({"TWILIO_SHARED_KEY": "t"}, ["TWILIO_SHARED_KEY"]),
+        ({"SENDGRID_PUBLIC_KEY": "acme-mail=MFkw=="}, []),
+        ({"SENDGRID_PUBLIC_KEY": ","}, ["SENDGRID_PUBLIC_KEY"]),
+        ({"SENDGRID_PUBLIC_KEY": "=MFkw"}, ["SENDGRID_PUBLIC_KEY"]),
+        ({"SENDGRID_PUBLIC_KEY": "MF kw"}, ["SENDGRID_PUBLIC_KEY"]),
+        ({"FEATURE_RULES": "number:4155550100=ivr"}, ["FEATURE_RULES"]),
     ],
 )
 def test_settings_of_the_edge_that_do_not_fit_together_are_all_named(
@@ -113,3 +127,41 @@ def test_the_secret_of_the_host_is_not_shown(monkeypatch: pytest.MonkeyPatch) ->
     for name, value in {**HS256, "JWT_SECRET": "a very secret host secret, 32 bytes"}.items():
         monkeypatch.setenv(f"METERLINE_{name}", value)
     assert "very secret" not in repr(load_settings())
+
+
+def test_a_key_may_have_an_owner_and_padding() -> None:
+    expected = [(None, "token"), ("AC1", "b=c"), (None, "MFkw=="), ("acme-mail", "MFkw==")]
+    assert expected == parse_owned("token, AC1=b=c,MFkw==,acme-mail=MFkw==")
+
+
+def test_features_are_told_by_number_service_template_and_category(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = "number:+14155550100=ivr, service:MG1=broadcast,template:d-1=a,category:x:y=z=b,"
+    monkeypatch.setenv("METERLINE_FEATURE_RULES", rules)
+    expected = {
+        "number:+14155550100": "ivr",
+        "service:MG1": "broadcast",
+        "template:d-1": "a",
+        "category:x:y=z": "b",
+    }
+    assert expected == load_settings().feature_rules
+
+
+def test_all_faults_of_feature_rules_are_told_by_their_place_and_no_number_is_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = "number:4155550188=ivr,colour:red=a,service:MG1=No,template:=a,service:MG2,a,"
+    monkeypatch.setenv("METERLINE_FEATURE_RULES", f"{rules}category:c=a,category:c=b")
+    with pytest.raises(InvalidError) as refused:
+        load_settings()
+    message = refused.value.message
+    told = [int(place) for place in re.findall(r"rule (\d)", message)]
+    assert ([1, 2, 3, 4, 5, 6, 8], False) == (told, "4155550188" in message)
+
+
+@pytest.mark.parametrize("name", ["TWILIO_AUTH_TOKEN", "TWILIO_SHARED_KEY"])
+def test_the_secrets_of_providers_are_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("METERLINE_PUBLIC_URL", "https://meter.example")
+    monkeypatch.setenv(f"METERLINE_{name}", "a-very-secret-token")
+    assert "very-secret" not in repr(load_settings())

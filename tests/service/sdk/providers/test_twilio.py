@@ -26,6 +26,7 @@ pytestmark = [
 
 KINDS = ("sync", "async")
 CALLBACK = "https://meter.example/webhooks/twilio/calls"
+MESSAGE_CALLBACK = "https://meter.example/webhooks/twilio/messages"
 SID = "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 SENT: dict[str, str] = {"to": "+14155552345", "from_": "+14155552345", "body": "Hello Jo"}
 
@@ -86,8 +87,18 @@ def twilio(request: pytest.FixtureRequest, twilio_api: StandIn, run: Run) -> Ite
     made.close()
 
 
-def metered(twilio: Twilio, sink: list[Usage], callback_url: str | None = None) -> Twilio:
-    assert twilio.client is meter_twilio(twilio.client, sink.append, callback_url=callback_url)
+def metered(
+    twilio: Twilio,
+    sink: list[Usage],
+    callback_url: str | None = None,
+    message_callback_url: str | None = None,
+) -> Twilio:
+    assert twilio.client is meter_twilio(
+        twilio.client,
+        sink.append,
+        callback_url=callback_url,
+        message_callback_url=message_callback_url,
+    )
     return twilio
 
 
@@ -179,6 +190,31 @@ def test_a_call_keeps_a_callback_of_its_own(twilio: Twilio, sink: list[Usage]) -
 
 def test_a_call_is_left_alone_without_a_callback_url(twilio: Twilio, sink: list[Usage]) -> None:
     metered(twilio, sink).create("calls", **_call())
+    assert "StatusCallback" not in form(twilio.api.asked[-1])
+
+
+def test_a_created_message_gets_a_callback_where_the_host_asks_for_it_and_is_booked(
+    twilio: Twilio, sink: list[Usage]
+) -> None:
+    with working_for("acme", "broadcast"):
+        metered(twilio, sink, message_callback_url=MESSAGE_CALLBACK).create(**SENT)
+    expected = f"{MESSAGE_CALLBACK}?tenant=acme&feature=broadcast"
+    assert (expected, [SID]) == (
+        form(twilio.api.asked[-1])["StatusCallback"],
+        [usage.id for usage in sink],
+    )
+
+
+def test_a_message_keeps_a_callback_of_its_own(twilio: Twilio, sink: list[Usage]) -> None:
+    own = "https://host.example/sent"
+    metered(twilio, sink, message_callback_url=MESSAGE_CALLBACK).create(**SENT, status_callback=own)
+    assert own == form(twilio.api.asked[-1])["StatusCallback"]
+
+
+def test_a_message_is_left_alone_where_only_calls_are_to_have_a_callback(
+    twilio: Twilio, sink: list[Usage]
+) -> None:
+    metered(twilio, sink, CALLBACK).create(**SENT)
     assert "StatusCallback" not in form(twilio.api.asked[-1])
 
 

@@ -1,0 +1,1 @@
+"""Webhooks of Twilio and SendGrid over HTTP: their signatures, and the routes that they come to."""

@@ -1,0 +1,5 @@
+"""What webhooks of Twilio and SendGrid say, as facts, and who it is said of.
+
+Owns: reading of their payloads, claims, feature rules, the way of a notice to its tenant. May
+import: ledger, collector.facts. Never touches: HTTP, signatures, prices.
+"""

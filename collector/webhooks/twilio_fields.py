@@ -1,0 +1,96 @@
+"""The fields that all webhooks of Twilio have, checked. Pure functions.
+
+Twilio adds parameters without notice, and leaves others out: what is needed is asked for, what is
+not is passed over. No error repeats a value, which could be a phone number.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from collector.facts.claim import Claim, ClaimKind
+from ledger.errors import InvalidError
+
+Form = Mapping[str, str]
+"""The parameters of a webhook, each once."""
+
+SOURCE = "twilio"
+
+_SID = re.compile(r"[A-Za-z0-9]{1,64}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
+_MAX_DIGITS = 9
+_MAX_AGE = timedelta(days=31)
+"""A call may last a day, and a webhook may be late; what is older was not told in earnest."""
+
+
+def need(form: Form, name: str) -> str:
+    """Return a parameter that no such webhook lacks.
+
+    Raises:
+        InvalidError: `missing_parameter`.
+    """
+    value = form.get(name)
+    if not value:
+        raise InvalidError("missing_parameter", f"a webhook of Twilio has {name}", key=name)
+    return value
+
+
+def need_sid(form: Form, name: str) -> str:
+    """Return the SID of what a webhook is about.
+
+    Raises:
+        InvalidError: `missing_parameter` or `invalid_parameter`.
+    """
+    sid = need(form, name)
+    if _SID.fullmatch(sid) is None:
+        raise InvalidError("invalid_parameter", f"{name} is no SID", key=name)
+    return sid
+
+
+def read_count(form: Form, name: str) -> int | None:
+    """Return a count, which Twilio writes as text; None where it is not told.
+
+    Raises:
+        InvalidError: `invalid_parameter`.
+    """
+    text = form.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise InvalidError("invalid_parameter", f"{name} is no count", key=name)
+    return int(text)
+
+
+def own_number(address: str | None) -> str | None:
+    """Return the phone number or short code of an address, also of `whatsapp:+14155550100`."""
+    number = (address or "").rpartition(":")[2]
+    return number if _NUMBER.fullmatch(number) else None
+
+
+def read_time(form: Form, *, now: datetime) -> datetime:
+    """Return the time of the event, or now where Twilio told none that can be."""
+    try:
+        told = parsedate_to_datetime(form.get("Timestamp") or "")
+    except ValueError:
+        return now
+    if told.tzinfo is None:
+        return now
+    told = told.astimezone(UTC)
+    return told if now - _MAX_AGE <= told <= now else now
+
+
+def claims_of(form: Form, number: str | None) -> tuple[Claim, ...]:
+    """Return what the tenant is found by, the most particular first.
+
+    A call that is forwarded may show the number of its caller, who may be another tenant. So the
+    number of such a leg comes last.
+    """
+    claims = [
+        (ClaimKind.NUMBER, number),
+        (ClaimKind.SERVICE, form.get("MessagingServiceSid")),
+        (ClaimKind.ACCOUNT, form.get("AccountSid")),
+    ]
+    if form.get("Direction") == "outbound-dial":
+        claims.append(claims.pop(0))
+    return tuple(Claim(kind, value) for kind, value in claims if value)

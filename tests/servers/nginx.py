@@ -1,0 +1,108 @@
+"""nginx in front of a server of ours, as in production: it ends TLS and rewrites the host."""
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from tests.processes import Running, free_port, wait_until
+from tests.servers.presence import find_program
+
+PUBLIC_HOST = "meter.example"
+"""The name that the certificate has, and that nobody behind nginx hears of."""
+
+_LOOPBACK = "127.0.0.1"
+
+_CONFIG = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log {folder}/access.log;
+  client_max_body_size 0;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  proxy_http_version 1.1;
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    server_name {host};
+    ssl_certificate {folder}/certificate.pem;
+    ssl_certificate_key {folder}/key.pem;
+    location / {{
+      proxy_pass http://127.0.0.1:{upstream};
+      proxy_set_header Host meterline.internal:8000;
+      proxy_set_header X-Forwarded-Proto http;
+    }}
+  }}
+}}
+"""
+
+
+class Nginx:
+    """A running nginx. `upstream` is the port that it passes on to, `port` its own, with TLS."""
+
+    def __init__(self, folder: Path) -> None:
+        program = find_program("nginx", Path("/usr/sbin"))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.upstream = free_port(), free_port()
+        certificate = _make_certificate(folder)
+        self.trusting = ssl.create_default_context(cafile=str(certificate))
+        config = folder / "nginx.conf"
+        config.write_text(
+            _CONFIG.format(folder=folder, port=self.port, upstream=self.upstream, host=PUBLIC_HOST)
+        )
+        log = folder / "nginx-error.log"
+        options: list[str | Path] = ["-p", folder, "-c", config, "-e", log]
+        self._running = Running([program, *options], folder=folder)
+        wait_until(self._is_up, f"nginx answers; {log}")
+
+    def close(self) -> None:
+        """End it."""
+        self._running.kill()
+
+    def _is_up(self) -> bool:
+        if self._running.has_ended():
+            raise AssertionError(f"nginx ended: {self._running.log.read_text()}")
+        try:
+            ssl.get_server_certificate((_LOOPBACK, self.port), timeout=5)
+        except OSError:
+            return False
+        return True
+
+
+def _make_certificate(folder: Path) -> Path:
+    """Write a key and a certificate that nobody else trusts, good for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PUBLIC_HOST)])
+    now = datetime.now(UTC)  # noqa: TID251 - TLS compares it with the clock of the machine
+    names: list[x509.GeneralName] = [
+        x509.DNSName(PUBLIC_HOST),
+        x509.IPAddress(ip_address(_LOOPBACK)),
+    ]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(secret)
+    path = folder / "certificate.pem"
+    path.write_bytes(made.public_bytes(Encoding.PEM))
+    return path
