@@ -20,16 +20,13 @@ _NAME = "meterline"
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What a request may use.
-
-    `reception` None: webhooks are not taken.
-    """
+    """What a request may use."""
 
     engine: sa.Engine
     intake: Intake
+    reception: Reception
     settings: Settings
     clock: Clock
-    reception: Reception | None = None
     tally: Tally = field(default_factory=Tally)
 
     @cached_property

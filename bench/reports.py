@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from api.services import Services
 from bench.ledgers import NOW, create_ledger, open_driver, open_engine, open_intake
+from collector.webhooks.reception import build_reception
 from costing.job import Costing
 from costing.prices import load_price_book
 from ledger.keys import Scope, create_key
@@ -49,7 +50,13 @@ def fill_rollups(path: Path, tenant_ids: Sequence[str], *, features: int) -> Pat
 def make_services(engine: sa.Engine) -> Services:
     """Return services at the time of the bench, whatever the environment says."""
     settings = Settings.model_construct()
-    return Services(engine=engine, intake=open_intake(engine), settings=settings, clock=lambda: NOW)
+    return Services(
+        engine=engine,
+        intake=open_intake(engine),
+        reception=build_reception(engine, settings),
+        settings=settings,
+        clock=lambda: NOW,
+    )
 
 
 def make_key(engine: sa.Engine, tenant_id: str | None) -> str:

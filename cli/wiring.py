@@ -12,6 +12,7 @@ from collector.attribution.job import Attribution
 from collector.influx.target import Target, build_target
 from collector.intake import Intake, build_intake
 from collector.relay.job import Relay
+from collector.webhooks.reception import Reception, build_reception
 from costing.job import Costing
 from costing.prices import PriceBook, load_price_book
 from ledger.clock import Clock, system_clock
@@ -39,6 +40,11 @@ class Wiring:
     def intake(self) -> Intake:
         """The intake that books into the ledger."""
         return build_intake(self.engine, self.settings)
+
+    @property
+    def reception(self) -> Reception:
+        """What books that which providers tell."""
+        return build_reception(self.engine, self.settings)
 
     @property
     def attribution(self) -> Attribution:

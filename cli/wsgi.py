@@ -18,6 +18,7 @@ def create(*, was_checked: bool = False) -> Flask:
     services = Services(
         engine=wiring.engine,
         intake=wiring.intake,
+        reception=wiring.reception,
         settings=wiring.settings,
         clock=wiring.clock,
     )

@@ -138,14 +138,18 @@ def register_tenant(engine: sa.Engine, tenant_id: TenantId, *, now: datetime) ->
             return find_tenants(session, {tenant_id})[tenant_id]
 
 
-def build_intake(engine: sa.Engine, settings: Settings) -> Intake:
-    """Build the intake that the settings describe."""
+def build_rules(settings: Settings) -> Rules:
+    """Return what the settings say that usage is checked against."""
     policy = MetadataPolicy(
         allowed=frozenset(DEFAULT_KEYS | settings.metadata_keys),
         hash_key=settings.hash_key_bytes,
     )
-    rules = Rules(policy=policy, max_future=timedelta(seconds=settings.max_future_seconds))
-    return Intake(engine, rules=rules, auto_register=settings.auto_register_tenants)
+    return Rules(policy=policy, max_future=timedelta(seconds=settings.max_future_seconds))
+
+
+def build_intake(engine: sa.Engine, settings: Settings) -> Intake:
+    """Build the intake that the settings describe."""
+    return Intake(engine, rules=build_rules(settings), auto_register=settings.auto_register_tenants)
 
 
 def _named_tenants(submitted: Sequence[object], only_tenant: TenantId | None) -> set[TenantId]:

@@ -17,6 +17,7 @@ from cli import schema
 from collector.events import Rules
 from collector.intake import Intake
 from collector.metadata import MetadataPolicy
+from collector.webhooks.reception import build_reception
 from costing.job import Costing
 from costing.prices import PriceBook, load_price_book
 from ledger.engine import create_ledger_engine
@@ -163,7 +164,13 @@ def book(intake: Intake, costing: Costing) -> Book:
 
 @pytest.fixture
 def services(engine: sa.Engine, intake: Intake) -> Services:
-    return Services(engine=engine, intake=intake, settings=Settings(), clock=lambda: NOW)
+    return Services(
+        engine=engine,
+        intake=intake,
+        reception=build_reception(engine, Settings()),
+        settings=Settings(),
+        clock=lambda: NOW,
+    )
 
 
 @pytest.fixture

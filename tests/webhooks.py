@@ -4,22 +4,18 @@ import base64
 import http.client
 import json
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twilio.request_validator import RequestValidator
 
-from collector.facts.claim import Claim
-from collector.facts.fact import Booked, Fact, Verdict
-from collector.intake import Intake
-from collector.webhooks.reception import UNATTRIBUTED
-from ledger.errors import InvalidError
-from ledger.event import Status
-from ledger.tenant import TenantId
+from ledger.models import usage_facts, usage_metrics
+from ledger.session import operator_session
 from tests.builders import NOW
 from tests.servers.nginx import PUBLIC_HOST, Nginx
 
@@ -187,52 +183,23 @@ class Provider:
         return self.post(MAILS, body, (key or self.mail_key).sign(body, at))
 
 
-class Mapped:
-    """Mappings in memory: tenants by claim."""
+def usages(engine: sa.Engine, *columns: str) -> list[tuple[Any, ...]]:
+    """Return what all usages come to, in their order: what cancels out is not there.
 
-    def __init__(self, tenants: Mapping[Claim, str]) -> None:
-        self.tenants = dict(tenants)
-
-    def find(self, claims: Sequence[Claim], *, at: datetime) -> TenantId | None:
-        """Return the tenant of the first claim that is mapped."""
-        del at  # these never change
-        found = (self.tenants.get(claim) for claim in claims)
-        return next((TenantId(tenant) for tenant in found if tenant is not None), None)
-
-
-class BookedAsEvents:
-    """Books what is billed as events of intake, and remembers all facts with their tenants.
-
-    What is nobody's is remembered alone.
+    Tenant and the columns of raw rows that are asked for, then count and quantity.
     """
+    raw = usage_metrics.c
+    keys = [raw.tenant_id, *(raw[name] for name in columns)]
+    query = sa.select(*keys, sa.func.sum(raw["count"]), sa.func.sum(raw.quantity)).group_by(*keys)
+    with operator_session(engine) as session:
+        found = [
+            (*key, int(count), int(quantity))
+            for *key, count, quantity in session.connection.execute(query)
+        ]
+    return sorted(row for row in found if any(row[-2:]))
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-        self.facts: list[tuple[str, Fact]] = []
 
-    def book(self, tenant_id: TenantId, facts: Sequence[Fact], *, now: datetime) -> list[Booked]:
-        """Book facts of a tenant."""
-        self.facts += [(tenant_id, fact) for fact in facts]
-        return [self._book(tenant_id, fact, now) for fact in facts]
-
-    def _book(self, tenant_id: TenantId, fact: Fact, now: datetime) -> Booked:
-        if fact.verdict is not Verdict.BILLED or tenant_id == UNATTRIBUTED:
-            return Booked.STORED
-        event = {
-            "id": f"{fact.usage_id}/{fact.fact_id}" if fact.adds else fact.usage_id,
-            "time": fact.time.isoformat(),
-            "channel": fact.channel,
-            "direction": fact.direction,
-            "source": fact.source,
-            "feature": fact.feature,
-            "quantity": fact.quantity,
-            "metadata": dict(fact.metadata),
-        }
-        (result,) = self._intake.book([event], only_tenant=tenant_id, now=now)
-        if result.status is Status.REJECTED:
-            raise InvalidError(result.code or "", result.message or "")
-        return {
-            Status.STORED: Booked.STORED,
-            Status.DUPLICATE: Booked.DUPLICATE,
-            Status.CONFLICT: Booked.OUTRANKED,
-        }[result.status]
+def fact_count(engine: sa.Engine) -> int:
+    """Return how many facts the ledger has."""
+    with operator_session(engine) as session:
+        return session.connection.scalar(sa.select(sa.func.count()).select_from(usage_facts)) or 0

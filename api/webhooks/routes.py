@@ -19,11 +19,10 @@ from api.services import Services
 from api.webhooks.signatures import TwilioRequest, missing_signature, not_configured
 from collector.webhooks.claims import Ignored, Notice, Scope, named_tenant
 from collector.webhooks.features import FeatureRules, as_feature
-from collector.webhooks.reception import Reception
 from collector.webhooks.sendgrid_events import read_events
 from collector.webhooks.twilio_calls import read_call
 from collector.webhooks.twilio_messages import read_message
-from ledger.errors import InvalidError, MeterlineError, UnavailableError
+from ledger.errors import InvalidError, MeterlineError
 
 blueprint = APIBlueprint("webhooks", __name__)
 
@@ -96,8 +95,7 @@ def _take(provider: str, read: Callable[[Services, datetime], list[_Said]]) -> N
     services = Services.of(current_app)
     now = services.clock()
     try:
-        reception = _reception(services)
-        outcomes = reception.receive(read(services, now), now=now)
+        outcomes = services.reception.receive(read(services, now), now=now)
     except Exception as error:
         code = _code_of(error)
         services.tally.add(provider, {code: 1})
@@ -105,12 +103,6 @@ def _take(provider: str, read: Callable[[Services, datetime], list[_Said]]) -> N
         raise
     services.tally.add(provider, outcomes)
     current_app.logger.info("webhook of %s: %s", provider, _told(outcomes))
-
-
-def _reception(services: Services) -> Reception:
-    if services.reception is None:
-        raise UnavailableError("webhook_not_configured", "this server takes no webhooks")
-    return services.reception
 
 
 def _code_of(error: Exception) -> str:

@@ -1,120 +1,65 @@
-"""The way of notices to their tenants: who it is, then one transaction for each."""
+"""The way of notices to the ledger: who is named by the host, then whose it is."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
 
 import sqlalchemy as sa
 
-from collector.facts.claim import Claim
-from collector.facts.fact import Booked, Fact
-from collector.intake import register_tenant
+from collector.attribution.routing import Outcome, Report, Router
+from collector.intake import build_rules, register_tenant
 from collector.webhooks.claims import Ignored, Notice
-from ledger.errors import InvalidError
 from ledger.session import operator_session
-from ledger.tenant import TenantId
+from ledger.settings import Settings
+from ledger.tenant import UNATTRIBUTED, TenantId
 from ledger.tenants import find_tenants, look_up_tenant
 
-UNATTRIBUTED = TenantId("_unattributed")
-"""Whose usage it is where nobody can tell. No credential or signed address can name it."""
-
 UNATTRIBUTED_FACT = "unattributed"
-"""Outcome of a fact that went there, besides what became of it."""
-
-REJECTED_FACT = "rejected"
-"""Outcome of a fact that its tenant cannot have, such as one that has closed."""
-
-
-class FindTenant(Protocol):
-    """Finds the tenant of claims."""
-
-    def find(self, claims: Sequence[Claim], *, at: datetime) -> TenantId | None:
-        """Return whose the first claim is that was mapped at that time; None: nobody's.
-
-        Raises:
-            UnavailableError: the ledger did not answer.
-        """
-
-
-class BookFacts(Protocol):
-    """Books facts."""
-
-    def book(self, tenant_id: TenantId, facts: Sequence[Fact], *, now: datetime) -> list[Booked]:
-        """Book facts of a tenant in one transaction; return what became of each, in order.
-
-        Raises:
-            InvalidError: the tenant cannot have them; none is booked.
-            UnavailableError: the ledger did not answer.
-        """
+"""Outcome of a fact that is nobody's yet, besides what became of it."""
 
 
 class Reception:
-    """Takes notices of providers in. Booking waits for no costing."""
+    """Takes notices of providers in. Booking waits for no costing.
 
-    def __init__(
-        self,
-        engine: sa.Engine,
-        mappings: FindTenant,
-        facts: BookFacts,
-        *,
-        auto_register: bool = False,
-    ) -> None:
+    Args:
+        engine: of the ledger.
+        router: books facts for those whose they are.
+        auto_register: a tenant that the host names and nobody knows is registered.
+    """
+
+    def __init__(self, engine: sa.Engine, router: Router, *, auto_register: bool = False) -> None:
         self._engine = engine
-        self._mappings = mappings
-        self._facts = facts
+        self._router = router
         self._auto_register = auto_register
 
     def receive(self, said: Sequence[Notice | Ignored], *, now: datetime) -> Counter[str]:
         """Book what is said; return how often each outcome came.
 
+        A fact that cannot be booked has the code of its error as its outcome, and fails none of the
+        others.
+
         Raises:
-            UnavailableError: the ledger did not answer. Tenants whose facts were booked before keep
-                them, and sending all again is safe.
+            UnavailableError: the ledger did not answer. What was booked before stays booked, and
+                sending all again is safe.
         """
         outcomes = Counter(str(one) for one in said if isinstance(one, Ignored))
-        notices = [one for one in said if isinstance(one, Notice)]
-        queues: defaultdict[TenantId, list[Fact]] = defaultdict(list)
-        for notice, tenant_id in zip(notices, self._tenants_of(notices, now), strict=True):
-            queues[tenant_id].extend(notice.facts)
-        for tenant_id in sorted(queues):
-            outcomes += self._book(tenant_id, queues[tenant_id], now=now)
-        return outcomes
-
-    def _book(self, tenant_id: TenantId, facts: list[Fact], *, now: datetime) -> Counter[str]:
-        try:
-            outcomes = Counter(str(b) for b in self._facts.book(tenant_id, facts, now=now))
-        except InvalidError:
-            if tenant_id == UNATTRIBUTED:
-                raise  # nobody else would have them
-            return Counter({REJECTED_FACT: len(facts)})
-        if tenant_id == UNATTRIBUTED:
-            outcomes[UNATTRIBUTED_FACT] += len(facts)
-        return outcomes
-
-    def _tenants_of(self, notices: Sequence[Notice], now: datetime) -> Iterator[TenantId]:
-        """Return the tenant of each notice; the same question is asked once."""
-        registered = self._registered({n.tenant for n in notices if n.tenant is not None}, now)
-        found: dict[tuple[tuple[Claim, ...], datetime], TenantId | None] = {}
-        for notice in notices:
-            if notice.tenant is not None:
-                # Named and not there: mapped claims are somebody else's, and nobody guesses.
-                yield notice.tenant if notice.tenant in registered else UNATTRIBUTED
-                continue
-            at = max(fact.time for fact in notice.facts)
-            question = (notice.claims, at)
-            if question not in found:
-                claims = notice.claims
-                found[question] = self._mappings.find(claims, at=at) if claims else None
-            yield found[question] or UNATTRIBUTED
-
-    def _registered(self, named: set[TenantId], now: datetime) -> set[TenantId]:
-        found = self._find(named)
+        by_name: defaultdict[str, list[Report]] = defaultdict(list)
+        for notice in said:
+            if isinstance(notice, Notice):
+                by_name[notice.tenant or ""] += [
+                    Report(fact, notice.claims, notice.tenant) for fact in notice.facts
+                ]
         if self._auto_register:
-            for tenant_id in named - found:
-                register_tenant(self._engine, tenant_id, now=now)
-            return named
-        return found
+            self._register({TenantId(name) for name in by_name if name}, now=now)
+        # One after the other: recipients of one mailing may be of several tenants, each named.
+        for name in sorted(by_name):
+            for outcome in self._router.book(by_name[name], now=now):
+                outcomes.update(_told(outcome))
+        return outcomes
+
+    def _register(self, named: set[TenantId], *, now: datetime) -> None:
+        for tenant_id in sorted(named - self._find(named)):
+            register_tenant(self._engine, tenant_id, now=now)
 
     def _find(self, named: set[TenantId]) -> set[TenantId]:
         if len(named) == 1:  # nearly always
@@ -124,3 +69,16 @@ class Reception:
             return named
         with operator_session(self._engine) as session:
             return set(find_tenants(session, named))
+
+
+def build_reception(engine: sa.Engine, settings: Settings) -> Reception:
+    """Build the reception that the settings describe."""
+    router = Router(engine, build_rules(settings), hash_key=settings.hash_key_bytes)
+    return Reception(engine, router, auto_register=settings.auto_register_tenants)
+
+
+def _told(outcome: Outcome) -> list[str]:
+    if outcome.error is not None:
+        return [outcome.error.code]
+    nobodys = [UNATTRIBUTED_FACT] if outcome.tenant_id == UNATTRIBUTED else []
+    return [str(outcome.booked), *nobodys]

@@ -1,6 +1,7 @@
 import json
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -217,12 +218,7 @@ def test_a_body_over_the_limit_is_413_with_the_limit(post: Post) -> None:
 def test_a_batch_over_the_limit_is_413_and_stores_nothing(
     engine: sa.Engine, services: Services, host_key: str
 ) -> None:
-    few = Services(
-        engine=engine,
-        intake=services.intake,
-        settings=Settings(max_batch_events=2),
-        clock=services.clock,
-    )
+    few = replace(services, settings=Settings(max_batch_events=2))
     response = (
         create_app(few)
         .test_client()

@@ -14,6 +14,8 @@ from api.services import Services
 from collector.events import Rules
 from collector.intake import TRANSACTION_EVENTS as CHUNK
 from collector.intake import Intake
+from collector.webhooks.claims import Notice
+from collector.webhooks.reception import build_reception
 from costing.job import Costing
 from costing.prices import PriceBook
 from ledger.engine import create_ledger_engine
@@ -22,7 +24,9 @@ from ledger.event import Status
 from ledger.keys import Scope, create_key
 from ledger.session import operator_session
 from ledger.settings import Settings
+from ledger.tenant import TenantId
 from tests.builders import NOW, sms
+from tests.facts import fact
 from tests.interleaving import before_write
 
 
@@ -86,6 +90,7 @@ def test_a_request_on_a_locked_ledger_is_answered_503_without_any_result(
     services = Services(
         engine=impatient,
         intake=Intake(impatient, rules=rules),
+        reception=build_reception(impatient, Settings()),
         settings=Settings(),
         clock=lambda: NOW,
     )
@@ -98,6 +103,16 @@ def test_a_request_on_a_locked_ledger_is_answered_503_without_any_result(
         answer.get_json()["code"],
         answer.get_json().get("results"),
     )
+
+
+@pytest.mark.parametrize("named", [TenantId("acme"), None], ids=str)
+def test_a_fact_on_a_locked_ledger_is_never_taken_for_booked(
+    named: TenantId | None, impatient: sa.Engine, stranger: sqlite3.Connection
+) -> None:
+    stranger.execute("BEGIN IMMEDIATE")
+    said = [Notice(facts=(fact(),), claims=(), tenant=named)]
+    with pytest.raises(UnavailableError):
+        build_reception(impatient, Settings()).receive(said, now=NOW)
 
 
 def test_costing_that_finds_the_ledger_locked_leaves_the_batch_to_the_next_run(

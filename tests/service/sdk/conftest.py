@@ -1,6 +1,7 @@
 """Fixtures: a running collector, its key, and meters that are closed at the end."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from api.services import Services
-from collector.intake import Intake
 from ledger.clock import system_clock
 from ledger.keys import Scope
-from ledger.settings import Settings
 from meterline import Meter
 from tests.access import make_key
 from tests.collector import Collector
@@ -20,9 +19,9 @@ MakeMeter = Callable[..., Meter]
 
 
 @pytest.fixture
-def services(engine: sa.Engine, intake: Intake) -> Services:
+def services(services: Services) -> Services:
     """The parts of a collector that knows the time, for usage that happens now."""
-    return Services(engine=engine, intake=intake, settings=Settings(), clock=system_clock)
+    return replace(services, clock=system_clock)
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from api.services import Services
-from collector.facts.claim import Claim, ClaimKind
-from collector.intake import Intake
-from collector.webhooks.reception import Reception
+from collector.webhooks.reception import build_reception
 from collector.webhooks.tally import Tally
 from ledger.settings import Settings
 from tests.collector import Collector
 from tests.servers.nginx import Nginx
+from tests.service.attribution.claims import HASH_KEY, map_to
 from tests.webhooks import (
     OLD_TOKEN,
     OWN,
@@ -23,9 +22,7 @@ from tests.webhooks import (
     SUB_TOKEN,
     SUBACCOUNT,
     TOKEN,
-    BookedAsEvents,
     MailKey,
-    Mapped,
     Provider,
 )
 
@@ -56,6 +53,7 @@ def settings(mail_key: MailKey, subusers_key: MailKey) -> Settings:
         "twilio_auth_token": f"{TOKEN},{OLD_TOKEN},{SUBACCOUNT}={SUB_TOKEN}",
         "twilio_shared_key": SHARED_KEY,
         "sendgrid_public_key": f"{mail_key.public},{SUBUSER}={subusers_key.public}",
+        "hash_key": HASH_KEY,
         "feature_rules": f"number:{OWN}=ivr,category:booking_confirmation=booking_email",
         "max_body_bytes": 64 * 1024,
     }
@@ -63,24 +61,16 @@ def settings(mail_key: MailKey, subusers_key: MailKey) -> Settings:
 
 
 @pytest.fixture
-def booked(intake: Intake) -> BookedAsEvents:
-    return BookedAsEvents(intake)
+def mapped(engine: sa.Engine) -> None:
+    """A number and a subuser of acme, and a subaccount of karachi."""
+    map_to(engine, "acme", "number", OWN)
+    map_to(engine, "acme", "subuser", SUBUSER)
+    map_to(engine, "karachi", "account", SUBACCOUNT)
 
 
 @pytest.fixture
-def reception(engine: sa.Engine, booked: BookedAsEvents) -> Reception:
-    mapped = Mapped(
-        {
-            Claim(ClaimKind.ACCOUNT, SUBACCOUNT): "karachi",
-            Claim(ClaimKind.NUMBER, OWN): "acme",
-            Claim(ClaimKind.SUBUSER, SUBUSER): "acme",
-        }
-    )
-    return Reception(engine, mapped, booked)
-
-
-@pytest.fixture
-def services(services: Services, settings: Settings, reception: Reception) -> Services:
+def services(services: Services, settings: Settings) -> Services:
+    reception = build_reception(services.engine, settings)
     return replace(services, settings=settings, reception=reception, tally=Tally())
 
 
@@ -92,7 +82,14 @@ def collector(services: Services, nginx: Nginx) -> Iterator[Collector]:
 
 
 @pytest.fixture
-def provider(collector: Collector, nginx: Nginx, mail_key: MailKey) -> Provider:
-    """A provider whose webhooks reach the collector."""
+def unknown(collector: Collector, nginx: Nginx, mail_key: MailKey) -> Provider:
+    """A provider whose webhooks reach the collector, and name nothing that is mapped."""
     assert collector.url.endswith(f":{nginx.upstream}")
     return Provider(nginx, mail_key)
+
+
+@pytest.fixture
+def provider(unknown: Provider, mapped: None) -> Provider:
+    """A provider whose webhooks reach the collector, which knows what they name."""
+    del mapped  # it is there by now
+    return unknown

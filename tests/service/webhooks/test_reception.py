@@ -1,23 +1,23 @@
 """The way of notices to their tenants, on a real ledger."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from collector.attribution.routing import Router
+from collector.events import Rules
 from collector.facts.claim import Claim, ClaimKind
-from collector.facts.fact import Booked, Fact, Rank, Verdict
-from collector.webhooks.claims import Notice
-from collector.webhooks.reception import UNATTRIBUTED, Reception
-from ledger.errors import InvalidError, UnavailableError
-from ledger.tenant import TenantId
+from collector.facts.fact import Fact, Rank, Verdict
+from collector.webhooks.claims import Ignored, Notice
+from collector.webhooks.reception import Reception
+from ledger.tenant import UNATTRIBUTED, TenantId
 from ledger.tenants import look_up_tenant
 from tests.builders import NOW
-from tests.webhooks import OWN, Mapped
+from tests.service.attribution.claims import HASH_KEY, map_to
+from tests.webhooks import OWN, usages
 
-NUMBER, OTHER = Claim(ClaimKind.NUMBER, OWN), Claim(ClaimKind.ACCOUNT, "AC1")
+BY_NUMBER = (Claim(ClaimKind.NUMBER, OWN),)
 
 
 def notice(tenant: str | None = None, *claims: Claim, **changes: Any) -> Notice:
@@ -35,98 +35,78 @@ def notice(tenant: str | None = None, *claims: Claim, **changes: Any) -> Notice:
     return Notice(facts=(fact,), claims=claims, tenant=None if tenant is None else TenantId(tenant))
 
 
-class Calls:
-    """Remembers who booked what in one call, and fails for some tenants."""
-
-    def __init__(self, failing: dict[str, Exception] | None = None) -> None:
-        self.made: list[tuple[str, list[str]]] = []
-        self._failing = failing or {}
-
-    def book(self, tenant_id: TenantId, facts: Sequence[Fact], *, now: datetime) -> list[Booked]:
-        del now
-        if tenant_id in self._failing:
-            raise self._failing[tenant_id]
-        self.made.append((tenant_id, [fact.usage_id for fact in facts]))
-        return [Booked.STORED for _ in facts]
+def mail(tenant: str | None, recipient: str, usage_id: str = "M1") -> Notice:
+    changes = {"channel": "email", "source": "sendgrid", "quantity": 1, "adds": True}
+    return notice(tenant, usage_id=usage_id, fact_id=recipient, **changes)
 
 
-class Asked(Mapped):
-    """Remembers what it was asked."""
-
-    def __init__(self, tenants: dict[Claim, str]) -> None:
-        super().__init__(tenants)
-        self.questions: list[Sequence[Claim]] = []
-
-    def find(self, claims: Sequence[Claim], *, at: datetime) -> TenantId | None:
-        self.questions.append(claims)
-        return super().find(claims, at=at)
+def make_reception(engine: sa.Engine, rules: Rules, *, auto_register: bool = False) -> Reception:
+    router = Router(engine, rules, hash_key=HASH_KEY.encode())
+    return Reception(engine, router, auto_register=auto_register)
 
 
-def test_each_tenant_has_one_call_with_its_facts_in_their_order(engine: sa.Engine) -> None:
-    calls = Calls()
-    said = [
-        notice("karachi", usage_id="SM1"),
-        notice("acme", usage_id="SM2"),
-        notice("karachi", usage_id="SM3"),
-    ]
-    Reception(engine, Mapped({}), calls).receive(said, now=NOW)
-    assert [("acme", ["SM2"]), ("karachi", ["SM1", "SM3"])] == calls.made
+@pytest.fixture
+def reception(engine: sa.Engine, rules: Rules) -> Reception:
+    return make_reception(engine, rules)
 
 
-def test_the_first_claim_that_is_mapped_holds(engine: sa.Engine) -> None:
-    calls = Calls()
-    mapped = Mapped({NUMBER: "acme", OTHER: "karachi"})
-    Reception(engine, mapped, calls).receive([notice(None, OTHER, NUMBER)], now=NOW)
-    assert ["karachi"] == [tenant for tenant, _ in calls.made]
-
-
-def test_the_same_claims_are_asked_once_for_a_batch(engine: sa.Engine) -> None:
-    asked = Asked({NUMBER: "acme"})
-    said = [notice(None, NUMBER, fact_id=f"e{n}") for n in range(50)]
-    Reception(engine, asked, Calls()).receive(said, now=NOW)
-    assert 1 == len(asked.questions)
-
-
-def test_the_tenant_is_that_of_the_claims_when_the_usage_happened(engine: sa.Engine) -> None:
-    class Moving(Mapped):
-        def find(self, claims: Sequence[Claim], *, at: datetime) -> TenantId | None:
-            assert (NUMBER,) == claims
-            return TenantId("acme" if at < NOW else "karachi")
-
-    calls = Calls()
-    said = [notice(None, NUMBER, time=NOW.replace(hour=1)), notice(None, NUMBER)]
-    Reception(engine, Moving({}), calls).receive(said, now=NOW)
-    assert ["acme", "karachi"] == [tenant for tenant, _ in calls.made]
-
-
-def test_a_named_tenant_is_registered_where_the_settings_say_so(engine: sa.Engine) -> None:
-    reception = Reception(engine, Mapped({}), Calls(), auto_register=True)
-    reception.receive([notice("newcomer"), notice("acme")], now=NOW)
-    assert look_up_tenant(engine, TenantId("newcomer")) is not None
-
-
-def test_a_fault_of_one_tenant_is_counted_and_the_others_are_booked(engine: sa.Engine) -> None:
-    calls = Calls({"acme": InvalidError("closed_tenant", "it was closed by then")})
-    outcomes = Reception(engine, Mapped({}), calls).receive(
-        [notice("acme"), notice("karachi")], now=NOW
-    )
-    assert ({"rejected": 1, "stored": 1}, ["karachi"]) == (
-        dict(outcomes),
-        [tenant for tenant, _ in calls.made],
-    )
-
-
-@pytest.mark.parametrize(
-    ("tenant", "fault"),
-    [
-        (UNATTRIBUTED, InvalidError("unknown_tenant", "it is not there")),
-        ("acme", UnavailableError("ledger_unavailable", "later")),
-    ],
-)
-def test_what_nobody_could_book_is_never_answered_as_taken(
-    tenant: str, fault: Exception, engine: sa.Engine
+def test_claims_lead_to_the_tenant_where_none_is_named(
+    reception: Reception, engine: sa.Engine
 ) -> None:
-    reception = Reception(engine, Mapped({}), Calls({tenant: fault}))
-    named = None if tenant == UNATTRIBUTED else tenant
-    with pytest.raises(type(fault)):
-        reception.receive([notice(named)], now=NOW)
+    map_to(engine, "acme", "number", OWN)
+    outcomes = reception.receive([notice(None, *BY_NUMBER)], now=NOW)
+    assert ({"stored": 1}, [("acme", 1, 1)]) == (dict(outcomes), usages(engine))
+
+
+def test_the_tenant_that_is_named_goes_before_claims(
+    reception: Reception, engine: sa.Engine
+) -> None:
+    map_to(engine, "acme", "number", OWN)
+    reception.receive([notice("karachi", *BY_NUMBER)], now=NOW)
+    assert [("karachi", 1, 1)] == usages(engine)
+
+
+def test_recipients_of_one_mailing_are_of_the_tenants_that_each_names(
+    reception: Reception, engine: sa.Engine
+) -> None:
+    said = [mail("karachi", "r1"), mail("acme", "r2"), mail("karachi", "r3")]
+    reception.receive(said, now=NOW)
+    assert [("acme", 1, 1), ("karachi", 1, 2)] == usages(engine)
+
+
+def test_the_same_recipients_in_webhooks_of_their_own_come_to_the_same(
+    reception: Reception, engine: sa.Engine
+) -> None:
+    for one in (mail("karachi", "r1"), mail("acme", "r2"), mail("karachi", "r3")):
+        reception.receive([one], now=NOW)
+    assert [("acme", 1, 1), ("karachi", 1, 2)] == usages(engine)
+
+
+def test_a_named_tenant_is_registered_where_the_settings_say_so(
+    engine: sa.Engine, rules: Rules
+) -> None:
+    reception = make_reception(engine, rules, auto_register=True)
+    reception.receive([mail("newcomer", "r1"), mail("acme", "r2")], now=NOW)
+    is_there = look_up_tenant(engine, TenantId("newcomer")) is not None
+    assert (True, [("acme", 1, 1), ("newcomer", 1, 1)]) == (is_there, usages(engine))
+
+
+def test_without_that_setting_nobody_is_registered(reception: Reception, engine: sa.Engine) -> None:
+    reception.receive([notice("newcomer")], now=NOW)
+    is_there = look_up_tenant(engine, TenantId("newcomer")) is not None
+    assert (False, [(UNATTRIBUTED, 1, 1)]) == (is_there, usages(engine))
+
+
+def test_a_fact_that_cannot_be_booked_is_counted_by_its_code_and_fails_no_other(
+    reception: Reception, engine: sa.Engine
+) -> None:
+    said: list[Notice | Ignored] = [
+        notice("acme", usage_id="SM1", quantity=-1),
+        notice("acme", usage_id="SM2"),
+        Ignored.PROGRESS,
+    ]
+    outcomes = reception.receive(said, now=NOW)
+    assert ({"invalid_quantity": 1, "stored": 1, "progress": 1}, [("acme", 1, 1)]) == (
+        dict(outcomes),
+        usages(engine),
+    )

@@ -4,13 +4,11 @@ import pytest
 import sqlalchemy as sa
 
 from api.services import Services
-from collector.facts.fact import Fact, Rank, Verdict
-from collector.webhooks.reception import UNATTRIBUTED
 from ledger.models import costing_state
 from ledger.session import operator_session
+from ledger.tenant import UNATTRIBUTED
 from meterline.context import Scope
 from meterline.twilio_hook import add_scope
-from tests.builders import NOW
 from tests.collector import Collector
 from tests.webhooks import (
     CALLS,
@@ -18,15 +16,16 @@ from tests.webhooks import (
     OTHERS,
     SUB_TOKEN,
     SUBACCOUNT,
-    BookedAsEvents,
     Provider,
     call_status,
+    fact_count,
     inbound_message,
     status_callback,
+    usages,
 )
 
 SCOPED = f"{MESSAGES}?tenant=karachi&feature=reminders"
-COLUMNS = ("tenant_id", "event_id", "channel", "direction", "source", "feature", "quantity")
+COLUMNS = ("tenant_id", "usage_id", "channel", "direction", "source", "feature", "quantity")
 
 
 def test_an_inbound_message_is_booked_by_its_segments_on_the_tenant_of_its_number(
@@ -44,29 +43,20 @@ def test_an_inbound_message_is_answered_with_twiml_that_replies_nothing(provider
 
 
 def test_the_address_names_tenant_and_feature_before_number_and_rule(
-    provider: Provider, booked: BookedAsEvents
+    provider: Provider, collector: Collector
 ) -> None:
     provider.twilio(SCOPED, status_callback())
-    expected = Fact(
-        usage_id=status_callback()["MessageSid"],
-        fact_id="delivered",
-        rank=Rank.FINAL,
-        verdict=Verdict.BILLED,
-        time=NOW,
-        channel="sms",
-        direction="outbound",
-        source="twilio",
-        feature="reminders",
-    )
-    assert [("karachi", expected)] == booked.facts
+    sid = status_callback()["MessageSid"]
+    expected = ("karachi", sid, "sms", "outbound", "twilio", "reminders", 1)
+    assert [expected] == collector.rows(*COLUMNS)
 
 
 def test_the_collector_reads_what_the_sdk_adds_to_a_callback(
-    provider: Provider, booked: BookedAsEvents
+    provider: Provider, engine: sa.Engine
 ) -> None:
     target = add_scope(CALLS, Scope(tenant="karachi", feature="voicemail_ai"))
     provider.twilio(target, call_status())
-    assert [("karachi", "voicemail_ai")] == [(tenant, f.feature) for tenant, f in booked.facts]
+    assert [("karachi", "voicemail_ai", 1, 2)] == usages(engine, "feature")
 
 
 def test_a_call_is_booked_by_started_minutes_when_it_is_completed(
@@ -102,18 +92,17 @@ def test_a_webhook_that_comes_again_is_a_duplicate(provider: Provider, services:
         (CALLS, call_status(Direction="sideways"), "unknown_direction"),
     ],
 )
-def test_what_books_nothing_is_counted_with_its_reason(  # noqa: PLR0917 - fixtures
+def test_what_books_nothing_is_counted_with_its_reason(
     target: str,
     form: dict[str, str],
     outcome: str,
     provider: Provider,
-    booked: BookedAsEvents,
     services: Services,
 ) -> None:
     answer = provider.twilio(target, form)
-    assert (True, [], {("twilio", outcome): 1}) == (
+    assert (True, 0, {("twilio", outcome): 1}) == (
         answer.status in {200, 204},
-        booked.facts,
+        fact_count(services.engine),
         services.tally.snapshot(),
     )
 
@@ -131,49 +120,47 @@ def test_what_books_nothing_is_counted_with_its_reason(  # noqa: PLR0917 - fixtu
     ],
 )
 def test_what_cannot_be_read_is_refused_and_books_nothing(
-    target: str, form: dict[str, str], code: str, provider: Provider, booked: BookedAsEvents
+    target: str, form: dict[str, str], code: str, provider: Provider, engine: sa.Engine
 ) -> None:
     answer = provider.twilio(target, form)
-    assert (400, code, []) == (answer.status, answer.code, booked.facts)
+    assert (400, code, 0) == (answer.status, answer.code, fact_count(engine))
 
 
 def test_the_number_that_a_message_was_sent_from_tells_the_tenant(
-    provider: Provider, booked: BookedAsEvents
+    provider: Provider, engine: sa.Engine
 ) -> None:
     provider.twilio(MESSAGES, status_callback())
-    assert ["acme"] == [tenant for tenant, _ in booked.facts]
+    assert [("acme", 1, 1)] == usages(engine)
 
 
-def test_a_subaccount_tells_the_tenant(provider: Provider, booked: BookedAsEvents) -> None:
+def test_a_subaccount_tells_the_tenant(provider: Provider, engine: sa.Engine) -> None:
     form = status_callback(AccountSid=SUBACCOUNT, From="Acme")
     provider.twilio(MESSAGES, form, token=SUB_TOKEN)
-    assert ["karachi"] == [tenant for tenant, _ in booked.facts]
+    assert [("karachi", 1, 1)] == usages(engine)
 
 
-def test_what_maps_to_nobody_is_booked_on_nobody(
-    provider: Provider, booked: BookedAsEvents, services: Services
-) -> None:
+def test_what_maps_to_nobody_is_booked_on_nobody(provider: Provider, services: Services) -> None:
     provider.twilio(MESSAGES, status_callback(From=OTHERS))
     expected = {("twilio", "stored"): 1, ("twilio", "unattributed"): 1}
-    assert ([UNATTRIBUTED], expected) == (
-        [tenant for tenant, _ in booked.facts],
+    assert ([(UNATTRIBUTED, 1, 1)], expected) == (
+        usages(services.engine),
         services.tally.snapshot(),
     )
 
 
 @pytest.mark.parametrize("name", ["nobody-knows", "_unattributed", "no%20tenant"])
 def test_a_named_tenant_that_is_not_there_is_nobody(
-    name: str, provider: Provider, booked: BookedAsEvents
+    name: str, provider: Provider, engine: sa.Engine
 ) -> None:
     provider.twilio(f"{MESSAGES}?tenant={name}", status_callback(From=OTHERS))
-    assert [UNATTRIBUTED] == [tenant for tenant, _ in booked.facts]
+    assert [(UNATTRIBUTED, 1, 1)] == usages(engine)
 
 
 def test_a_named_tenant_that_is_not_there_is_never_taken_for_that_of_the_number(
-    provider: Provider, booked: BookedAsEvents
+    provider: Provider, engine: sa.Engine
 ) -> None:
     provider.twilio(f"{MESSAGES}?tenant=nobody-knows", status_callback())
-    assert [UNATTRIBUTED] == [tenant for tenant, _ in booked.facts]
+    assert [(UNATTRIBUTED, 1, 1)] == usages(engine)
 
 
 @pytest.mark.ledger("postgresql")
