@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
-from collector.attribution.routing import Router
-from collector.events import Rules
 from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Fact, Rank, Verdict
 from collector.webhooks.claims import Ignored, Notice
-from collector.webhooks.reception import Reception
+from collector.webhooks.reception import Reception, build_reception
+from ledger.settings import Settings
 from ledger.tenant import UNATTRIBUTED, TenantId
 from ledger.tenants import look_up_tenant
 from tests.builders import NOW
@@ -40,14 +40,9 @@ def mail(tenant: str | None, recipient: str, usage_id: str = "M1") -> Notice:
     return notice(tenant, usage_id=usage_id, fact_id=recipient, **changes)
 
 
-def make_reception(engine: sa.Engine, rules: Rules, *, auto_register: bool = False) -> Reception:
-    router = Router(engine, rules, hash_key=HASH_KEY.encode())
-    return Reception(engine, router, auto_register=auto_register)
-
-
 @pytest.fixture
-def reception(engine: sa.Engine, rules: Rules) -> Reception:
-    return make_reception(engine, rules)
+def reception(engine: sa.Engine) -> Reception:
+    return build_reception(engine, Settings(hash_key=SecretStr(HASH_KEY)))
 
 
 def test_claims_lead_to_the_tenant_where_none_is_named(
@@ -82,10 +77,8 @@ def test_the_same_recipients_in_webhooks_of_their_own_come_to_the_same(
     assert [("acme", 1, 1), ("karachi", 1, 2)] == usages(engine)
 
 
-def test_a_named_tenant_is_registered_where_the_settings_say_so(
-    engine: sa.Engine, rules: Rules
-) -> None:
-    reception = make_reception(engine, rules, auto_register=True)
+def test_a_named_tenant_is_registered_where_the_settings_say_so(engine: sa.Engine) -> None:
+    reception = build_reception(engine, Settings(auto_register_tenants=True))
     reception.receive([mail("newcomer", "r1"), mail("acme", "r2")], now=NOW)
     is_there = look_up_tenant(engine, TenantId("newcomer")) is not None
     assert (True, [("acme", 1, 1), ("newcomer", 1, 1)]) == (is_there, usages(engine))

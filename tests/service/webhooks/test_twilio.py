@@ -4,8 +4,6 @@ import pytest
 import sqlalchemy as sa
 
 from api.services import Services
-from ledger.models import costing_state
-from ledger.session import operator_session
 from ledger.tenant import UNATTRIBUTED
 from meterline.context import Scope
 from meterline.twilio_hook import add_scope
@@ -161,16 +159,6 @@ def test_a_named_tenant_that_is_not_there_is_never_taken_for_that_of_the_number(
 ) -> None:
     provider.twilio(f"{MESSAGES}?tenant=nobody-knows", status_callback())
     assert [(UNATTRIBUTED, 1, 1)] == usages(engine)
-
-
-@pytest.mark.ledger("postgresql")
-def test_a_webhook_does_not_wait_for_costing(
-    provider: Provider, collector: Collector, engine: sa.Engine
-) -> None:
-    with operator_session(engine, write=True) as costing:
-        costing.connection.execute(sa.select(costing_state).with_for_update())
-        provider.twilio(CALLS, call_status())
-        assert [("acme", 2)] == collector.rows("tenant_id", "quantity")
 
 
 def test_nothing_personal_is_stored_logged_or_answered(
