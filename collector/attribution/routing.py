@@ -1,7 +1,8 @@
 """Books what providers tell for the tenants whose usage it is, or for nobody yet.
 
 All facts of a usage are with one tenant, so that none counts twice: where a usage is already, its
-later facts go, whatever is mapped by then.
+later facts go, whatever is mapped by then. Only a host that names a tenant for each recipient of a
+mailing spreads one over several, each recipient once.
 """
 
 from collections import defaultdict
