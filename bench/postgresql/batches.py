@@ -33,6 +33,7 @@ ASKED = 0.5
 _NAMES = ", ".join(column.name for column in usage_metrics.c)
 _TYPES = {
     "BIGINT": "int8",
+    "SMALLINT": "int2",
     "BOOLEAN": "bool",
     "DATE": "date",
     "DATETIME": "timestamptz",

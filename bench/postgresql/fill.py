@@ -49,6 +49,9 @@ def fill_usage(  # noqa: PLR0913 - each says another thing about the rows; keywo
         "derived": "false",
         "provisional": "false",
         "metadata": "NULL",
+        "count": "1",
+        "usage_id": "NULL",
+        "corrects": "false",
     }
     series = f"generate_series(0::bigint, {count - 1}) n ORDER BY n"
     database.server.administer(

@@ -91,9 +91,10 @@ def _lock(session: TenantSession, usage_ids: Sequence[str]) -> tuple[dict[str, B
     A usage that cannot be corrected any more has no balance, or an expired one. The order is that
     of intake: first the ids of events, then balances, each in their order.
     """
-    first = [key for key in usage_ids if key not in find_balances(session, usage_ids)]
-    claim_ids(session, first)
+    there = find_balances(session, usage_ids)
+    first = [key for key in usage_ids if key not in there]
     if first:
+        claim_ids(session, first)
         known = read_known(session, first)
         opened = {key: known.events.get(key) for key in first if key not in known.gone}
         open_balances(session, opened)

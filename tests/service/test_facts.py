@@ -276,6 +276,16 @@ def test_a_failed_message_costs_its_fee_and_not_its_segments(
     assert {"standard": (0, 0), "failed": (1, 1_000_000)} == costs
 
 
+def test_an_estimate_that_was_corrected_is_provisional_in_no_figure(
+    engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing
+) -> None:
+    book(intake, UNSURE, named(UNSURE, "SM2"))
+    costing.run(now=NOW)
+    tell(fact(quantity=2))
+    costing.run(now=NOW)
+    assert [1] == [row.tally.provisional_count for row in rows(engine)]
+
+
 def test_the_csv_counts_what_is_left(
     engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing
 ) -> None:

@@ -6,6 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
+from collector.events import Rules
+from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.retention import Retention
 from ledger.engine import Connecting, create_ledger_engine
@@ -17,6 +19,7 @@ from ledger.tenant import TenantId
 from ledger.walls import TENANT_MAY, TENANT_MAY_NOT
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
+from tests.facts import fact
 from tests.servers.postgresql import connect_as_driver
 
 pytestmark = pytest.mark.ledger("postgresql")
@@ -41,7 +44,7 @@ MADE_UP = (
 
 
 @pytest.fixture
-def used(engine: sa.Engine, book: Book, intake: Intake) -> sa.Engine:
+def used(engine: sa.Engine, book: Book, intake: Intake, rules: Rules) -> sa.Engine:
     """A ledger where both tenants have rows in every table that a tenant may see."""
     for tenant in (ACME, KARACHI):
         book(sms(f"old-{tenant}", tenant=tenant, time="2025-06-01T12:00:00Z"))
@@ -51,6 +54,8 @@ def used(engine: sa.Engine, book: Book, intake: Intake) -> sa.Engine:
         list(retention.take(due))
     waiting = [sms(f"waits-{tenant}", tenant=tenant) for tenant in (ACME, KARACHI)]
     intake.book(waiting, only_tenant=None, now=NOW)
+    for tenant in (ACME, KARACHI):
+        Facts(engine, rules).book(tenant, [fact(usage_id=f"told-{tenant}")], now=NOW)
     with operator_session(engine, write=True) as session:
         for tenant in (ACME, KARACHI):
             for statement in MADE_UP:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from collector.events import Rules
+from collector.facts.booking import Facts
 from collector.influx.target import Target
 from collector.intake import Intake
 from collector.relay import store
@@ -20,6 +22,7 @@ from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.costed import ACME, tamper
 from tests.costed import book as book_only
+from tests.facts import fact
 from tests.servers.influx import Influx
 from tests.service.series.conftest import Ship, make_relay
 
@@ -53,12 +56,24 @@ def test_an_event_is_a_point_at_its_second_and_booking_number(
     expected = {
         "time": int(datetime(2026, 3, 9, 12, tzinfo=UTC).timestamp()) * 10**9 + 2,
         "tenant": "acme", "channel": "ai", "direction": "outbound", "source": "openai",
-        "feature": "ai_sms", "model": "house-llm", "price_class": "standard", "quantity": 1500,
-        "input_tokens": 1000, "output_tokens": 500, "cached_input_tokens": 0,
+        "feature": "ai_sms", "model": "house-llm", "price_class": "standard", "count": 1,
+        "quantity": 1500, "input_tokens": 1000, "output_tokens": 500, "cached_input_tokens": 0,
         "cache_write_tokens": 0, "audio_in_tokens": 0, "audio_out_tokens": 0,
         "image_in_tokens": 0, "image_out_tokens": 0, "audio_ms": 0,
     }  # fmt: skip
     assert expected == found
+
+
+def test_a_correction_is_points_that_add_up_to_what_is_left(  # noqa: PLR0917 - fixtures
+    engine: sa.Engine, rules: Rules, influx: Influx, book: Book, costing: Costing, ship: Ship
+) -> None:
+    book(sms(quantity=3))
+    ship()
+    Facts(engine, rules).book(ACME, [fact(quantity=2)], now=NOW)
+    costing.run(now=NOW)
+    ship()
+    summed = influx.query('SELECT sum("count"), sum("quantity") FROM "usage"')[0]["values"][0][1:]
+    assert ([-1, 1, 1], [1, 2]) == (sorted(p["count"] for p in points(influx, "usage")), summed)
 
 
 def test_a_rollup_row_is_a_point_at_the_start_of_the_tenants_day(

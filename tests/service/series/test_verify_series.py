@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from collector.events import Rules
+from collector.facts.booking import Facts
 from collector.influx.target import Target
 from collector.intake import Intake
 from collector.relay.verify import SeriesVerifier
+from costing.job import Costing
 from costing.retention import Retention
 from ledger.session import operator_session
 from ledger.tenants import change_tenant, list_tenants
@@ -16,6 +19,7 @@ from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.costed import ACME, tamper
 from tests.costed import book as book_only
+from tests.facts import canceled, fact, failed
 from tests.servers.faults import FaultProxy, Request
 from tests.servers.influx import Influx
 from tests.service.series.conftest import Ship, make_relay
@@ -56,6 +60,18 @@ def test_series_that_say_the_same_have_no_difference(verify: Verify) -> None:
     assert [] == verify()
 
 
+@pytest.mark.usefixtures("shipped")
+def test_corrections_that_are_shipped_have_no_difference(
+    engine: sa.Engine, rules: Rules, costing: Costing, ship: Ship, verify: Verify
+) -> None:
+    told = [canceled(usage_id="a"), failed(usage_id="b"), fact(usage_id="old", quantity=4)]
+    Facts(engine, rules).book(ACME, told, now=NOW)
+    costing.run(now=NOW)
+    waiting = verify()
+    ship()
+    assert ([], []) == (waiting, verify())
+
+
 def test_a_ledger_and_series_without_anything_have_no_difference(verify: Verify) -> None:
     assert [] == verify()
 
@@ -65,11 +81,11 @@ def test_a_ledger_and_series_without_anything_have_no_difference(verify: Verify)
     ("line", "expected"),
     [
         (
-            f"usage,{OWN},{REST} quantity=9i {NOON}000000009",
+            f"usage,{OWN},{REST} count=1i,quantity=9i {NOON}000000009",
             "acme series usage of 2026-03-09: points: 4/5",
         ),
         (
-            f"usage,{OWN},{REST} quantity=9i {NOON}000000002",
+            f"usage,{OWN},{REST} count=1i,quantity=9i {NOON}000000002",
             "acme series usage of 2026-03-09: quantity: 1504/1512",
         ),
         (

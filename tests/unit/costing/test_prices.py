@@ -77,6 +77,7 @@ def test_a_kept_book_is_the_same_book() -> None:
         ({"rates": {"sms": "1"}}, "rates.sms: a table of rates"),
         ({"rates": {"sms": {"upwards": "1"}}}, "rates.sms.upwards: no such rate"),
         ({"rates": {"ai": {"outbound": "1"}}}, "rates.ai.outbound: no such rate"),
+        ({"rates": {"voice": {"failed": "1"}}}, "rates.voice.failed: no such rate"),
         ({"rates": {"ai": {"input_per_1k_tokens": "1"}}}, "rates.ai: give both input_per_1k_tok"),
         ({"rates": {"sms": {"outbound": 0.0089}}}, "rates.sms.outbound must be a decimal string"),
         ({"rates": {"sms": {"outbound": "-1"}}}, "rates.sms.outbound must be a plain decimal"),

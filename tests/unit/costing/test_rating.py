@@ -32,6 +32,27 @@ def test_cost_is_the_sum_of_counts_times_rates(
     assert expected == rate_usage(BOOK, key(channel), measures)
 
 
+@pytest.mark.parametrize("channel", ["sms", "mms"])
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_a_failed_message_costs_its_fee_in_either_direction(channel: str, direction: str) -> None:
+    failed = key(channel, direction)._replace(price_class="failed")
+    expected = Rated(Nanos(2_000_000), "flat", State.ESTIMATED)
+    assert expected == rate_usage(BOOK, failed, Measures(quantity=2))
+
+
+def test_a_failed_message_is_unpriced_in_a_book_without_the_fee() -> None:
+    book = build_price_book(
+        {"name": "old", "currency": "USD", "rates": {"sms": {"outbound": "0.01"}}}
+    )
+    failed = key("sms")._replace(price_class="failed")
+    assert UNPRICED == rate_usage(book, failed, Measures(quantity=1))
+
+
+def test_sums_below_zero_cost_less_than_nothing() -> None:
+    expected = Rated(Nanos(-26_700_000), "flat", State.ESTIMATED)
+    assert expected == rate_usage(BOOK, key("sms"), Measures(quantity=3).negated())
+
+
 def test_a_unit_without_a_rate_makes_the_whole_row_unpriced() -> None:
     measures = Measures(quantity=10, input_tokens=10, audio_ms=1)
     assert UNPRICED == rate_usage(BOOK, key("ai"), measures)

@@ -20,6 +20,24 @@ def test_channels_are_shown_in_the_order_that_people_expect() -> None:
     assert ["SMS", "MMS", "Voice", "Email", "AI"] == titles
 
 
+def test_a_failed_message_is_counted_in_a_unit_of_its_own() -> None:
+    catalogue = load_catalogue()
+    names = [
+        [unit.name for unit in catalogue.units_of(channel, "failed")]
+        for channel in ("sms", "mms", "voice")
+    ]
+    assert [["sms_failed_message"], ["mms_failed_message"], ["voice_minute"]] == names
+
+
+def test_a_price_class_whose_unit_counts_nothing_billable_is_refused(
+    document: dict[str, Any],
+) -> None:
+    failed = next(u for u in document["units"] if u["name"] == "sms_failed_message")
+    failed["column"] = "input_tokens"
+    with pytest.raises(ValueError, match=r"sms failed\.quantity is counted in no unit"):
+        build_catalogue(document)
+
+
 def test_every_ai_count_is_in_exactly_one_unit() -> None:
     columns = sorted(unit.column for unit in load_catalogue().units_of("ai"))
     assert sorted(set(MEASURE_COLUMNS) - {"quantity"}) == columns
