@@ -35,12 +35,9 @@ def run(server: PostgreSql, program: str, *arguments: str | Path) -> None:
 
 
 @pytest.fixture
-def restored(
-    engine: sa.Engine, book: Book, database: Database, tmp_path: Path
-) -> Iterator[sa.Engine]:
+def restored(book: Book, database: Database, tmp_path: Path) -> Iterator[sa.Engine]:
     """A ledger with usage of two tenants, dumped by its login and put into an empty database."""
     book(sms("a"), ai("b"), sms("c", tenant="karachi"))
-    schema.upgrade(engine)
     server, file = database.server, tmp_path / "meterline.dump"
     as_operator = ("--role", "meterline_operator", "--enable-row-security")
     run(server, "pg_dump", *as_operator, "--format", "custom", "--file", file, database.name)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from cli import schema
 from ledger.engine import create_ledger_engine
 from ledger.errors import ForbiddenError
-from ledger.gaps import find_gaps
+from ledger.gaps import find_gaps, walls_stand
 from ledger.postgresql import OPERATOR_ROLE, TENANT_ROLE
 from ledger.session import owner_session
 from tests.conftest import Run
@@ -39,6 +39,19 @@ def plain(postgresql: PostgreSql) -> Iterator[str]:
 
 def test_an_upgraded_ledger_has_no_gap(engine: sa.Engine) -> None:
     assert [] == gaps(engine)
+
+
+def test_the_walls_of_an_upgraded_ledger_are_left_alone_by_the_next_upgrade(
+    postgresql: PostgreSql,
+) -> None:
+    database = postgresql.make()
+    database.migrate()
+    engine = create_ledger_engine(database.url)
+    with owner_session(engine) as session:
+        stand = walls_stand(session.connection)
+    engine.dispose()
+    database.drop()
+    assert stand
 
 
 @pytest.mark.parametrize(
@@ -131,7 +144,6 @@ def test_a_gap_is_told_and_closed_by_an_upgrade(engine: sa.Engine, damage: str, 
 def test_what_a_hardened_server_takes_from_all_is_told_and_given_back(
     engine: sa.Engine, database: Database, damage: str, told: str
 ) -> None:
-    schema.upgrade(engine)
     database.server.administer(damage.format(database=database.name), database=database.name)
     before = gaps(engine)
     schema.upgrade(engine)
@@ -139,19 +151,38 @@ def test_what_a_hardened_server_takes_from_all_is_told_and_given_back(
     assert (expected, []) == (before, gaps(engine))
 
 
-def test_tables_of_the_same_name_in_another_schema_are_not_ours(engine: sa.Engine) -> None:
+@pytest.fixture
+def elsewhere(engine: sa.Engine) -> sa.Engine:
+    """A ledger beside whose schema there is another one, with a table of the same name."""
     change_schema(
         engine,
-        "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.usage_metrics (tenant_id text);"
-        " ALTER TABLE elsewhere.usage_metrics ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
-        " CREATE POLICY everybody ON elsewhere.usage_metrics USING (true)",
+        "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.relay_state (tenant_id text);"
+        " ALTER TABLE elsewhere.relay_state ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+        " CREATE POLICY everybody ON elsewhere.relay_state USING (true)",
     )
-    found = gaps(engine)
-    schema.downgrade(engine, "0001")
-    forced = "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'usage_metrics' ORDER BY 1"
-    with owner_session(engine) as session:
-        left = session.connection.exec_driver_sql(forced).scalars().all()
-    assert ([], [False, True]) == (found, left)
+    return engine
+
+
+def test_the_policies_of_another_schema_are_not_ours(elsewhere: sa.Engine) -> None:
+    assert [] == gaps(elsewhere)
+
+
+def test_the_tables_of_another_schema_do_not_stop_an_upgrade(elsewhere: sa.Engine) -> None:
+    schema.downgrade(elsewhere, "0001")  # where the ledger has no table of that name
+    schema.upgrade(elsewhere)
+    assert [] == gaps(elsewhere)
+
+
+@pytest.mark.parametrize("role", BOTH)
+def test_an_upgrade_brings_a_role_back_that_is_gone(
+    administer: Callable[..., None], engine: sa.Engine, role: str
+) -> None:
+    administer(
+        f"ALTER ROLE {role} RENAME TO away",
+        undo=f"DROP ROLE {role}; ALTER ROLE away RENAME TO {role}",
+    )
+    schema.upgrade(engine)
+    assert [] == gaps(engine)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ def test_a_login_that_is_a_member_and_owns_nothing_runs_a_command(
 ) -> None:
     administer("CREATE ROLE app LOGIN", undo="DROP ROLE app")
     administer(f"GRANT {ROLES} TO app", undo=f"REVOKE {ROLES} FROM app")
+    administer(
+        f"GRANT CONNECT ON DATABASE {database.name} TO app",
+        undo=f"REVOKE CONNECT ON DATABASE {database.name} FROM app",
+    )
     address = database.url.replace(f"//{LOGIN}@", "//app@")
     finished = meterline(*command.split(), METERLINE_DATABASE_URL=address)
     assert (0, "") == (finished.returncode, finished.stderr)
@@ -47,7 +51,7 @@ def other(administer: Callable[..., None]) -> str:
 def test_the_login_of_another_ledger_does_not_get_into_an_upgraded_database(
     postgresql: PostgreSql, other: str
 ) -> None:
-    database = postgresql.make()
+    database = postgresql.make()  # no clone: the upgrade itself has to shut it
     database.migrate()
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         psycopg.connect(postgresql.address(database.name, user=other))
@@ -57,6 +61,7 @@ def test_the_login_of_another_ledger_does_not_get_into_an_upgraded_database(
 def test_a_login_that_gets_in_as_anybody_and_may_become_the_roles_is_told(
     engine: sa.Engine, database: Database, other: str
 ) -> None:
+    database.server.administer(f"GRANT CONNECT ON DATABASE {database.name} TO PUBLIC")
     before = gaps(engine)
     schema.upgrade(engine)
     told = (
@@ -69,7 +74,6 @@ def test_a_login_that_gets_in_as_anybody_and_may_become_the_roles_is_told(
 def test_a_login_that_was_given_the_database_by_name_is_no_gap(
     engine: sa.Engine, administer: Callable[..., None], database: Database, other: str
 ) -> None:
-    schema.upgrade(engine)
     administer(
         f"GRANT CONNECT ON DATABASE {database.name} TO {other}",
         undo=f"REVOKE CONNECT ON DATABASE {database.name} FROM {other}",
