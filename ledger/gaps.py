@@ -48,12 +48,7 @@ def find_gaps(connection: sa.Connection) -> list[str]:
 
 def walls_stand(connection: sa.Connection) -> bool:
     """Whether `raise_walls` would change nothing."""
-    query = (
-        "SELECT has_database_privilege('public', oid, 'CONNECT') AND pg_has_role(datdba, 'USAGE')"
-        " FROM pg_database WHERE datname = current_database()"
-    )
-    is_open = connection.exec_driver_sql(query).scalar_one()
-    return not (is_open or list(_missing_roles(connection)) or list(_wall_gaps(connection)))
+    return not (list(_missing_roles(connection)) or list(_wall_gaps(connection)))
 
 
 def _login_gaps(connection: sa.Connection) -> Iterator[str]:
@@ -103,8 +98,9 @@ def _door_gaps(connection: sa.Connection) -> Iterator[str]:
     )
     for login, database in connection.exec_driver_sql(query, ROLES):
         yield (
-            f"the login {login} may connect to this ledger, as anybody, and become its roles; run"
-            f" `meterline db upgrade`, or REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
+            f"the login {login} may connect to this ledger, as anybody, and become its roles; name"
+            f" those who are meant by GRANT CONNECT ON DATABASE {database} TO …, then run"
+            f" REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
         )
 
 

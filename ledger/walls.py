@@ -103,17 +103,15 @@ def lower_walls(connection: sa.Connection) -> None:
 
 
 def _open_doors(connection: sa.Connection) -> None:
-    """Let the roles in, and nobody whom the database's owner did not name.
+    """Let the roles into the schema, and make temporary tables.
 
-    Roles are the server's: the login of another ledger can become them, but has to connect first.
-    Of a database that is not the login's this changes nothing, and the server only warns.
+    Where the login may not grant that, this changes nothing, and the server only warns.
     """
     query = "SELECT quote_ident(current_database()), quote_ident(current_schema())"
     database, schema = connection.exec_driver_sql(query).one()
     roles = ", ".join(ROLES)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {roles}")
     connection.exec_driver_sql(f"GRANT TEMPORARY ON DATABASE {database} TO {roles}")
-    connection.exec_driver_sql(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
 
 
 def _grant(connection: sa.Connection, name: str) -> None:

@@ -126,8 +126,6 @@ class PostgreSql:
         name = f"ledger{self._made}"
         clone = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
         self.administer(f"CREATE DATABASE {name} OWNER {LOGIN}{clone}")
-        if template:  # a clone has the rights in its template's tables, not those to connect to it
-            self.administer(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
         return Database(self, name)
 
 

@@ -32,6 +32,8 @@ def plain(postgresql: PostgreSql) -> Iterator[str]:
     database = postgresql.make()
     postgresql.administer("CREATE ROLE plain LOGIN")
     postgresql.administer(f"ALTER DATABASE {database.name} OWNER TO plain")
+    # The other login of this server has ledgers of its own.
+    postgresql.administer(f"REVOKE CONNECT ON DATABASE {database.name} FROM PUBLIC")
     yield database.url.replace(f"//{LOGIN}@", "//plain@")
     database.drop()
     postgresql.administer("DROP ROLE plain")
