@@ -141,15 +141,18 @@ class Costing:
         return Rater(books=read_books(session, self._book), tenant=tenant)
 
     def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, now: datetime) -> int:
-        with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-            lock_costing(session, now=now)
-            rater = self._rater(session, tenant)
-            while _cost_batches(session, rater, ships=self._ships, now=now):
-                pass
-            found = recompute(session, rater, lost_version=lost_version)
-            book_days(session, tenant, (key.date for key in found.rows))
-            _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
-            return len(found.changes)
+        def repair() -> int:
+            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+                lock_costing(session, now=now)
+                rater = self._rater(session, tenant)
+                while _cost_batches(session, rater, ships=self._ships, now=now):
+                    pass
+                found = recompute(session, rater, lost_version=lost_version)
+                book_days(session, tenant, (key.date for key in found.rows))
+                _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
+                return len(found.changes)
+
+        return insist(repair)
 
 
 def _cost_batches(session: TenantSession, rater: Rater, *, ships: bool, now: datetime) -> int:
