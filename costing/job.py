@@ -4,8 +4,9 @@ Work is proportional to new events, not to history. A batch and what it adds to 
 finished in one transaction, so a killed worker leaves the batch as it found it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from costing.prices import PriceBook
 from costing.recompute import Change, recompute
 from costing.rollup import Rater
 from costing.store import Cause, append_journal, lock_costing, sum_batches
-from ledger.batches import claim_batches, finish_batches, list_pending_tenants
+from ledger.batches import Claim, claim_batches, finish_batches, list_pending_tenants
 from ledger.days import book_days, note_days
 from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
@@ -58,7 +59,9 @@ class Costing:
         self._ships = ships
 
     def run(self, *, now: datetime, wait: bool = False) -> Outcome:
-        """Cost everything that is pending. What goes wrong with one tenant stays with it.
+        """Cost everything that is pending, and of a tenant what was when its turn came.
+
+        What goes wrong with one tenant stays with it.
 
         Args:
             now: the current instant.
@@ -77,8 +80,7 @@ class Costing:
         for tenant_id in pending:
             try:
                 tenant = self._tenant(tenant_id)
-                while batches := self._run_tenant(tenant, now=now, wait=wait):
-                    done += batches
+                done += self._run_tenant(tenant, now=now, wait=wait)
             except UnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
@@ -128,43 +130,65 @@ class Costing:
             return get_tenant(session, tenant_id)
 
     def _run_tenant(self, tenant: Tenant, *, now: datetime, wait: bool) -> int:
-        def cost() -> int:
+        """Cost what is pending of a tenant, some of it in each transaction; return the batches."""
+
+        def cost_some(until: int | None) -> Claim:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 if not lock_costing(session, now=now, wait=wait):
-                    return 0
+                    return Claim([], None)
                 rater = self._rater(session, tenant)
-                return _cost_batches(session, rater, ships=self._ships, now=now)
+                return _cost_batches(session, rater, until, ships=self._ships, now=now)
 
-        return insist(cost)
+        return _cost_pending(lambda until: insist(partial(cost_some, until)))
 
     def _rater(self, session: TenantSession, tenant: Tenant) -> Rater:
         return Rater(books=read_books(session, self._book), tenant=tenant)
 
     def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, now: datetime) -> int:
-        with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-            lock_costing(session, now=now)
-            rater = self._rater(session, tenant)
-            while _cost_batches(session, rater, ships=self._ships, now=now):
-                pass
-            found = recompute(session, rater, lost_version=lost_version)
-            book_days(session, tenant, (key.date for key in found.rows))
-            _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
-            return len(found.changes)
+        def repair() -> int:
+            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+                lock_costing(session, now=now)
+                rater = self._rater(session, tenant)
+                _cost_pending(partial(_cost_batches, session, rater, ships=self._ships, now=now))
+                found = recompute(session, rater, lost_version=lost_version)
+                book_days(session, tenant, (key.date for key in found.rows))
+                _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
+                return len(found.changes)
+
+        # What has piled up is costed in short transactions; little is left for the long one.
+        self._run_tenant(tenant, now=now, wait=True)
+        return insist(repair)
 
 
-def _cost_batches(session: TenantSession, rater: Rater, *, ships: bool, now: datetime) -> int:
-    batch_ids = claim_batches(session, max_events=CLAIM_EVENTS)
-    if not batch_ids:
-        return 0
-    sums = sum_batches(session, batch_ids)
+def _cost_pending(cost_some: Callable[[int | None], Claim]) -> int:
+    """Cost what was pending at first; what is booked meanwhile is for the next pass.
+
+    So a tenant that is booked all the time keeps no other one waiting.
+    """
+    done = 0
+    until: int | None = None
+    while True:
+        batch_ids, until = cost_some(until)
+        done += len(batch_ids)
+        if not batch_ids or batch_ids[-1] == until:
+            return done
+
+
+def _cost_batches(
+    session: TenantSession, rater: Rater, until: int | None, *, ships: bool, now: datetime
+) -> Claim:
+    claim = claim_batches(session, max_events=CLAIM_EVENTS, until=until)
+    if not claim.batch_ids:
+        return claim
+    sums = sum_batches(session, claim.batch_ids)
     rows = _read_touched(session, sums)
     changes = [
         Change(rows.get(key), rater.add_usage(rows.get(key), key, tally))
         for key, tally in sums.items()
     ]
     _write(session, rater.tenant, changes, cause=Cause.LATE, now=now)
-    finish_batches(session, batch_ids, ships=ships)
-    return len(batch_ids)
+    finish_batches(session, claim.batch_ids, ships=ships)
+    return claim
 
 
 def _read_touched(

@@ -13,6 +13,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from ledger.tenant import TenantId
@@ -52,12 +53,13 @@ class Limits:
     idle: int = 60_000
 
 
-def create(url: sa.URL, *, pool_size: int) -> sa.Engine:
+def create(url: sa.URL, *, pool_size: int, pool_seconds: float) -> sa.Engine:
     """Return an engine whose driver begins no transaction of its own accord."""
     engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
+        pool_timeout=pool_seconds,
         connect_args={
             "autocommit": True,
             "connect_timeout": _CONNECT_SECONDS,
@@ -65,6 +67,7 @@ def create(url: sa.URL, *, pool_size: int) -> sa.Engine:
         },
     )
     event.listen(engine, "connect", _look_for_citus)
+    event.listen(engine, "handle_error", _notice_end)
     return engine
 
 
@@ -124,6 +127,13 @@ def _look_for_citus(connection: Any, record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')")
         (record.info[_CITUS],) = cursor.fetchone()
+
+
+def _notice_end(context: ExceptionContext) -> None:
+    """Let a session that was idle for too long leave its pool; it alone was ended."""
+    if isinstance(context.original_exception, psycopg.errors.IdleInTransactionSessionTimeout):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
 
 
 def find_losses(connection: sa.Connection) -> list[str]:

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import NewType
+from typing import NewType, TypeGuard
 from zoneinfo import ZoneInfo, available_timezones
 
 from ledger.errors import InvalidError
@@ -84,8 +84,8 @@ def parse_tenant_id(text: object) -> TenantId:
     Raises:
         InvalidError: `invalid_tenant`.
     """
-    if isinstance(text, str) and _is_tenant_id(text):
-        return TenantId(text)
+    if is_tenant_id(text):
+        return text
     raise InvalidError(
         "invalid_tenant",
         "a tenant id has 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit",
@@ -94,8 +94,13 @@ def parse_tenant_id(text: object) -> TenantId:
     )
 
 
+def is_tenant_id(text: object) -> TypeGuard[TenantId]:
+    """Whether `text` can be a tenant id."""
+    return isinstance(text, str) and _is_slug(text)
+
+
 @lru_cache(maxsize=4096)
-def _is_tenant_id(text: str) -> bool:
+def _is_slug(text: str) -> bool:
     return _TENANT_ID.fullmatch(text) is not None
 
 

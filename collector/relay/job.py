@@ -28,7 +28,7 @@ from collector.relay.reading import Oldest, read_parcels
 from collector.relay.store import CALL_POINTS, list_due_tenants, mark_shipped
 from ledger.clock import Clock
 from ledger.errors import ConflictError, MeterlineError, UnavailableError
-from ledger.session import operator_session, tenant_session
+from ledger.session import insist, operator_session, tenant_session
 from ledger.shipping import note_failure, note_recovery
 from ledger.tenant import TenantId
 
@@ -179,10 +179,15 @@ class Relay:
         now = self._clock()
         until = None if is_last else now + _LEASE_CALLS * self._call
         parcels = cargo.parcels.get(tenant_id, [])
-        with tenant_session(self._engine, tenant_id, write=True) as session:
-            is_ours = self._leases.prolong(session, until=until)
-            if is_ours and parcels:
-                mark_shipped(session, parcels, posted.delivered[tenant_id], now)
+
+        def mark() -> bool:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                is_ours = self._leases.prolong(session, until=until)
+                if is_ours and parcels:
+                    mark_shipped(session, parcels, posted.delivered[tenant_id], now)
+            return is_ours
+
+        is_ours = insist(mark)
         if is_ours and until is not None:
             self._held[tenant_id] = until
         else:

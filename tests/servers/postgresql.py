@@ -101,6 +101,15 @@ class PostgreSql:
             self._process.wait()
             self._process = None
 
+    def stand_by(self) -> None:
+        """Start the server anew as a standby, which can be read; made with `wal_level=replica`."""
+        self.stop()
+        signal_file = self._folder / "data" / "standby.signal"
+        signal_file.touch()
+        if self._user is not None:
+            shutil.chown(signal_file, self._user)
+        self.start()
+
     def close(self) -> None:
         """Stop the server and remove what it kept."""
         self.stop(signal.SIGQUIT)
