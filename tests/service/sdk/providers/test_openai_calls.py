@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -172,6 +173,36 @@ def test_a_client_with_an_http_client_of_the_host_is_metered(
     with openai.OpenAI(api_key="k", base_url=f"{openai_api.url}/v1", http_client=http) as client:
         meter_openai(client, sink.append, inject_stream_usage=False).chat.completions.create(**ASK)
     assert [CHAT_ID] == [usage.id for usage in sink]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_a_hook_of_the_host_reads_is_metered_as_it_is(
+    openai_api: StandIn, answers: OpenAIAnswers, sink: list[Usage], *, stream: bool
+) -> None:
+    assert openai_api.answer is answers
+    hooks = {"response": [lambda response: response.read()]}
+    http = openai.DefaultHttpxClient(timeout=20, event_hooks=hooks)
+    with openai.OpenAI(api_key="k", base_url=f"{openai_api.url}/v1", http_client=http) as client:
+        meter_openai(client, sink.append, inject_stream_usage=True)
+        made = client.chat.completions.create(**ASK, stream=stream)
+        list(made)
+    found = [(u.metadata["output_tokens"], u.metadata.get("usage_missing")) for u in sink]
+    assert [(30 if stream else 10, None)] == found
+
+
+def test_speech_is_metered_without_being_kept(
+    get_client: GetClient, sink: list[Usage], openai_api: StandIn
+) -> None:
+    parts = 24
+    megabyte = bytes(1 << 20)
+    say(openai_api, Answer([megabyte] * parts, headers={"content-type": "audio/mpeg"}))
+    create = get_client("OpenAI", sink.append).audio.speech.with_streaming_response.create
+    tracemalloc.start()
+    with create(model="tts-1", voice="alloy", input="Good morning") as spoken:
+        read = sum(len(part) for part in spoken.iter_bytes(1 << 16))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (parts << 20, True, 1) == (read, peak < parts << 19, len(sink))
 
 
 @pytest.mark.parametrize("encode", [False, True])
