@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,23 @@ from meterline.openai_hook import meter_openai
 from meterline.usage import Usage
 from tests.service.sdk.providers.conftest import KINDS, GetClient, Run
 from tests.service.sdk.providers.openai_paths import ASK, RESPOND, settled
-from tests.standins.openai_api import CHAT_ID, CREATED, RESPONSE_ID, OpenAIAnswers
+from tests.standins.openai_api import CHAT_ID, CREATED, REQUEST_ID, RESPONSE_ID, OpenAIAnswers
 from tests.standins.server import Answer, Asked, StandIn, as_json, zipped
+
+
+def make_transport(url: str) -> Any:
+    """Return a transport of the http library that openai uses, which goes to a stand-in."""
+    library: Any = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
+
+    class ToStandIn(library.HTTPTransport):  # type: ignore[misc] # of whichever library it is
+        def handle_request(self, request: Any) -> Any:
+            target = f"{url}{request.url.raw_path.decode()}"
+            sent = library.Request(
+                request.method, target, headers=request.headers, stream=request.stream
+            )
+            return super().handle_request(sent)
+
+    return ToStandIn()
 
 
 def say(standin: StandIn, answer: Answer) -> None:
@@ -280,6 +296,23 @@ def test_an_answer_without_an_id_is_named_after_its_request(
     say(openai_api, as_json({"answers": [], "usage": {"total_tokens": 3}}))
     get_client("OpenAI", sink.append).post("/decisions", cast_to=object, body={})
     assert re.fullmatch(r"openai/[0-9a-f-]{36}", sink[0].id)
+
+
+@pytest.mark.parametrize(
+    ("host", "same"),
+    [("api.openai.com", True), ("mine.services.ai.azure.com", True), ("gateway.example", False)],
+)
+def test_calls_of_one_request_of_a_gateway_are_told_apart(
+    host: str, openai_api: StandIn, answers: OpenAIAnswers, sink: list[Usage], *, same: bool
+) -> None:
+    assert openai_api.answer is answers
+    http = openai.DefaultHttpxClient(timeout=20, transport=make_transport(openai_api.url))
+    with openai.OpenAI(api_key="k", base_url=f"http://{host}/v1", http_client=http) as client:
+        meter_openai(client, sink.append, inject_stream_usage=False)
+        for _ in range(2):
+            client.embeddings.create(model="text-embedding-3-small", input="Hi")
+    ids = {usage.id for usage in sink}
+    assert (same, 1 if same else 2) == (f"openai/{REQUEST_ID}" in ids, len(ids))
 
 
 def test_labels_that_the_collector_would_refuse_are_left_out(
