@@ -6,7 +6,7 @@ from typing import Any
 
 from meterline.faults import report_fault
 from meterline.openai_hook.answers import WANTED, book_answer, book_estimate, has_failed
-from meterline.openai_hook.background import await_answer
+from meterline.openai_hook.background import await_answer, find_scope
 from meterline.openai_hook.calls import Call, make_usage
 from meterline.openai_hook.counts import read_counts
 from meterline.openai_hook.decoding import Decoder
@@ -145,7 +145,7 @@ class EventTap:
 
     def _remember(self, answer: Mapping[str, Any]) -> None:
         """Keep what is new; an event that says nothing of something leaves it as it was."""
-        for key in (*WANTED, "tool_usage", "tools"):
+        for key in (*WANTED, "metadata", "tool_usage", "tools"):
             value = answer.get(key)
             if value is not None:
                 self._answer[key] = value
@@ -168,6 +168,7 @@ class EventTap:
         elif call.endpoint.is_stored:
             return  # told again on another look
         elif answer.get("background") is True and answer.get("status") != "failed":
+            call = call._replace(scope=find_scope(answer, call.scope))
             counts = estimate_counts(read_request(call.request), self._written.tokens)
             estimate = make_usage(call, answer, counts, missing=True)
             await_answer(answer.get("id"), call.scope, call.sink, estimate=estimate)

@@ -18,7 +18,14 @@ from meterline.openai_hook import meter_openai
 from meterline.usage import Usage
 from tests.service.sdk.providers.conftest import KINDS, GetClient, Run
 from tests.service.sdk.providers.openai_paths import ASK, RESPOND, settled
-from tests.standins.openai_api import CHAT_ID, CREATED, REQUEST_ID, RESPONSE_ID, OpenAIAnswers
+from tests.standins.openai_api import (
+    CHAT_ID,
+    CREATED,
+    REQUEST_ID,
+    RESPONSE_ID,
+    OpenAIAnswers,
+    batch,
+)
 from tests.standins.server import Answer, Asked, StandIn, as_json, zipped
 
 
@@ -278,6 +285,32 @@ def test_a_look_from_another_process_makes_an_equal_usage(
         client.batches.retrieve("batch_1")
         client.batches.retrieve("batch_1")
     assert (4, 2) == (len(sink), len({json.dumps(usage) for usage in sink}))
+
+
+@pytest.mark.parametrize("path", ["/batches/batch_1", "/responses/resp_background"])
+def test_a_look_from_another_process_is_for_whom_the_metadata_of_the_answer_name(
+    path: str,
+    get_client: GetClient,
+    sink: list[Usage],
+    answers: OpenAIAnswers,
+    openai_api: StandIn,
+) -> None:
+    named = {"meterline_tenant": "acme", "meterline_feature": "ai_sms", "job": "7"}
+    body = {**batch(), **answers.example("responses__text_input"), "background": True}
+    say(openai_api, as_json({**body, "id": "one", "metadata": named, "status": "completed"}))
+    with working_for("worker"):
+        get_client("OpenAI", sink.append).get(path, cast_to=object)
+    assert [("acme", "ai_sms")] == [(usage.tenant, usage.feature) for usage in sink]
+
+
+@pytest.mark.parametrize("named", [None, {}, [], {"meterline_tenant": 5}, {"meterline_tenant": ""}])
+def test_metadata_that_name_nobody_leave_a_look_to_who_looks(
+    named: object, get_client: GetClient, sink: list[Usage], openai_api: StandIn
+) -> None:
+    say(openai_api, as_json({**batch(), "metadata": named}))
+    with working_for("worker", "nightly"):
+        get_client("OpenAI", sink.append).batches.retrieve("batch_1")
+    assert [("worker", "nightly")] == [(usage.tenant, usage.feature) for usage in sink]
 
 
 def test_what_was_asked_for_by_one_tenant_is_booked_on_it_whoever_looks(
