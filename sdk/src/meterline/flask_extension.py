@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from flask import Flask, Response, g
 
-from meterline.context import current_scope, working_for
+from meterline.context import current_scope, serving
 from meterline.middleware import ScopedBody, Told, ask
 from meterline.notices import Notices
 
@@ -38,7 +38,7 @@ class MeterlineContext:
 
     def _enter(self) -> None:
         stack = ExitStack()
-        stack.enter_context(working_for(*ask(self._scope_of, notices=self._notices)))
+        stack.enter_context(serving(*ask(self._scope_of, notices=self._notices)))
         setattr(g, _NAME, stack)
 
 
@@ -46,6 +46,7 @@ def _carry_on(response: Response) -> Response:
     """Make a streamed answer in the context of its request, which is over by then."""
     if response.is_streamed and not response.direct_passthrough:
         response.response = ScopedBody(response.response, current_scope())  # type: ignore[arg-type] # parts of text are encoded by whoever reads them
+        _leave(None)  # its teardown may come amid its parts, which put back what was before them
     return response
 
 

@@ -15,6 +15,7 @@ from meterline.delivery.personal import (
     is_forbidden_key,
     is_personal,
     is_personal_identifier,
+    is_personal_model,
     is_slug,
 )
 from meterline.usage import Usage
@@ -156,8 +157,9 @@ def _is_sound(text: str) -> bool:
     return len(text) <= _MAX_VALUE_CHARS and text.isprintable() and not is_personal(text)
 
 
-_is_sound_model = lru_cache(maxsize=512)(_is_sound)
-"""Models come again and again; other values are not kept any longer than they are looked at."""
+@lru_cache(maxsize=512)  # models come again and again; other values are looked at and forgotten
+def _is_sound_model(text: str) -> bool:
+    return len(text) <= _MAX_VALUE_CHARS and text.isprintable() and not is_personal_model(text)
 
 
 def _shrink(kept: list[str]) -> tuple[str, int]:
