@@ -4,9 +4,11 @@ Work is proportional to new events, not to history. A batch and what it adds to 
 finished in one transaction, so a killed worker leaves the batch as it found it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -18,16 +20,23 @@ from costing.rollup import Rater
 from costing.store import Cause, append_journal, lock_costing, sum_batches
 from ledger.batches import Claim, claim_batches, finish_batches, list_pending_tenants
 from ledger.days import book_days, note_days
+from ledger.engine import is_postgresql
 from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
 from ledger.period import closes_at
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
 from ledger.session import TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import Tenant, TenantId
-from ledger.tenants import get_tenant, list_tenants
+from ledger.tenants import find_tenants, get_tenant, list_tenants
 
 CLAIM_EVENTS = 20_000
 """Most events costed in one transaction, unless a single batch is larger."""
+
+TENANTS_AT_ONCE = 4
+"""Tenants that one worker costs at a time on PostgreSQL, each in transactions of its own: while one
+waits for its sums or for a commit, the others go on."""
+
+_READ_AT_ONCE = 500
 
 
 class Failure(NamedTuple):
@@ -75,17 +84,9 @@ class Costing:
             pending = list_pending_tenants(session)
         if pending:
             self._register(now=now)
-        done = 0
-        failures: list[Failure] = []
-        for tenant_id in pending:
-            try:
-                tenant = self._tenant(tenant_id)
-                done += self._run_tenant(tenant, now=now, wait=wait)
-            except UnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
-                failures.append(Failure(tenant_id, f"{type(error).__name__}: {error}"))
-        return Outcome(done, tuple(failures))
+        outcomes = self._run_all(pending, partial(self._try_tenant, now=now, wait=wait))
+        failures = chain.from_iterable(outcome.failures for outcome in outcomes)
+        return Outcome(sum(outcome.batches for outcome in outcomes), tuple(failures))
 
     def rebuild(
         self,
@@ -125,9 +126,40 @@ class Costing:
             with operator_session(self._engine, write=True) as session:
                 register_book(session, self._book, now=now)
 
-    def _tenant(self, tenant_id: TenantId) -> Tenant:
-        with operator_session(self._engine) as session:
-            return get_tenant(session, tenant_id)
+    def _run_all(
+        self, tenant_ids: Sequence[TenantId], cost: Callable[[TenantId, Tenant | None], Outcome]
+    ) -> list[Outcome]:
+        """Cost tenants, several at once where the database lets them."""
+        if not is_postgresql(self._engine):
+            return [cost(*each) for each in self._read_tenants(tenant_ids)]
+        with ThreadPoolExecutor(TENANTS_AT_ONCE) as threads:
+            tasks = [threads.submit(cost, *each) for each in self._read_tenants(tenant_ids)]
+            try:
+                return [task.result() for task in tasks]
+            finally:
+                for task in tasks:
+                    task.cancel()  # the ledger does not answer: the others would wait for it, too
+
+    def _read_tenants(
+        self, tenant_ids: Sequence[TenantId]
+    ) -> Iterator[tuple[TenantId, Tenant | None]]:
+        for start in range(0, len(tenant_ids), _READ_AT_ONCE):
+            part = tenant_ids[start : start + _READ_AT_ONCE]
+            with operator_session(self._engine) as session:
+                found = find_tenants(session, set(part))
+            yield from ((tenant_id, found.get(tenant_id)) for tenant_id in part)
+
+    def _try_tenant(
+        self, tenant_id: TenantId, tenant: Tenant | None, *, now: datetime, wait: bool
+    ) -> Outcome:
+        if tenant is None:
+            return Outcome(0, (Failure(tenant_id, "it is not registered"),))
+        try:
+            return Outcome(self._run_tenant(tenant, now=now, wait=wait))
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
+            return Outcome(0, (Failure(tenant_id, f"{type(error).__name__}: {error}"),))
 
     def _run_tenant(self, tenant: Tenant, *, now: datetime, wait: bool) -> int:
         """Cost what is pending of a tenant, some of it in each transaction; return the batches."""
