@@ -22,7 +22,7 @@ from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
 from ledger.period import closes_at
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
-from ledger.session import TenantSession, insist, operator_session, tenant_session
+from ledger.session import BusyError, TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import get_tenant, list_tenants
 
@@ -81,9 +81,10 @@ class Costing:
             try:
                 tenant = self._tenant(tenant_id)
                 done += self._run_tenant(tenant, now=now, wait=wait)
-            except UnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
+            except Exception as error:
+                if isinstance(error, UnavailableError) and not isinstance(error, BusyError):
+                    raise
+                # Whatever it is, the next tenant is not to wait.
                 failures.append(Failure(tenant_id, f"{type(error).__name__}: {error}"))
         return Outcome(done, tuple(failures))
 

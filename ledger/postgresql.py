@@ -117,6 +117,15 @@ def _begin(connection: sa.Connection, *entering: str, write: bool) -> str:
     return "; ".join((_WRITING if write else _SNAPSHOT, *settings, *entering))
 
 
+@contextmanager
+def waiting_patiently(connection: sa.Connection) -> Iterator[None]:
+    """Wait for locks as long as it takes, and after that no longer than before."""
+    limits: Limits = connection.get_execution_options()[_LIMITS]
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+    yield
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limits.lock}")
+
+
 def has_citus(connection: sa.Connection) -> bool:
     """Whether the database is one of a Citus cluster, as it was when the connection was made."""
     found: bool = connection.info[_CITUS]
