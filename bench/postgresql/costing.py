@@ -48,6 +48,7 @@ _VALUES = {
     "provisional_count": "sum(provisional::int)",
     "settled_count": "0",
     "revision": "1",
+    "shipped_revision": "0",
 }
 _NAMES = [column.name for column in usage_rollups_daily.c]
 _BARE = (
@@ -55,7 +56,7 @@ _BARE = (
     f" SELECT {', '.join(_VALUES.get(name, name) for name in _NAMES)}"
     f" FROM usage_metrics GROUP BY {_KEY}"
 )
-_SAVED = ("usage_rollups_daily", "usage_batches", "usage_journal")
+_SAVED = ("usage_rollups_daily", "usage_tenant_days", "usage_batches", "usage_journal")
 
 
 def measure() -> list[Line]:

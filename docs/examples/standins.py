@@ -3,9 +3,10 @@
 They answer what the providers answer to the three calls that the sample makes, and send nothing.
 """
 
-import itertools
 import json
+import secrets
 import sys
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -13,8 +14,6 @@ from wsgiref.simple_server import make_server
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
-
-_number = itertools.count(1)
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -26,7 +25,7 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
     if path.endswith("/Messages.json"):
         return _answer(start_response, "201 Created", _send_sms(parse_qs(body.decode())))
     if path.endswith("/mail/send"):
-        start_response("202 Accepted", [("X-Message-Id", f"mail-{next(_number):016x}")])
+        start_response("202 Accepted", [("X-Message-Id", f"mail-{secrets.token_hex(8)}")])
         return []
     return _answer(start_response, "404 Not Found", {"message": f"nothing stands in for {path}"})
 
@@ -34,9 +33,9 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
 def _complete(request: dict[str, object]) -> dict[str, object]:
     reply = {"role": "assistant", "content": "See you on Tuesday at ten."}
     return {
-        "id": f"chatcmpl-{next(_number):029x}",
+        "id": f"chatcmpl-{secrets.token_hex(15)}",
         "object": "chat.completion",
-        "created": 1_795_000_000,
+        "created": int(time.time()),  # noqa: TID251 - it stands in for a provider, whose clock is its own
         "model": request["model"],
         "choices": [{"index": 0, "message": reply, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150},
@@ -45,7 +44,7 @@ def _complete(request: dict[str, object]) -> dict[str, object]:
 
 def _send_sms(form: dict[str, list[str]]) -> dict[str, object]:
     return {
-        "sid": f"SM{next(_number):032x}",
+        "sid": f"SM{secrets.token_hex(16)}",
         "status": "queued",
         "direction": "outbound-api",
         "to": form["To"][0],
