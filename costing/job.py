@@ -25,7 +25,7 @@ from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
 from ledger.period import closes_at
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
-from ledger.session import TenantSession, insist, operator_session, tenant_session
+from ledger.session import BusyError, TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import find_tenants, get_tenant, list_tenants
 
@@ -156,9 +156,10 @@ class Costing:
             return Outcome(0, (Failure(tenant_id, "it is not registered"),))
         try:
             return Outcome(self._run_tenant(tenant, now=now, wait=wait))
-        except UnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
+        except Exception as error:
+            if isinstance(error, UnavailableError) and not isinstance(error, BusyError):
+                raise
+            # Whatever it is, the next tenant is not to wait.
             return Outcome(0, (Failure(tenant_id, f"{type(error).__name__}: {error}"),))
 
     def _run_tenant(self, tenant: Tenant, *, now: datetime, wait: bool) -> int:

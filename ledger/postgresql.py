@@ -28,6 +28,14 @@ TENANT_SETTING = "meterline.tenant_id"
 """Names the tenant of a transaction to the policies."""
 
 _CONNECT_SECONDS = 5
+# A machine that is gone says nothing: half a minute after its last word it is given up, both where
+# something was sent to it and where an answer is waited for.
+_SILENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 _LIMITS = "meterline_limits"
 _CITUS = "meterline_citus"
 _Cursor = TypeVar("_Cursor", bound=psycopg.Cursor[Any])
@@ -63,6 +71,7 @@ def create(url: sa.URL, *, pool_size: int, pool_seconds: float) -> sa.Engine:
         connect_args={
             "autocommit": True,
             "connect_timeout": _CONNECT_SECONDS,
+            **_SILENCE,
             "application_name": "meterline",
         },
     )
@@ -115,6 +124,15 @@ def _begin(connection: sa.Connection, *entering: str, write: bool) -> str:
         # Without it the nodes of a cluster do not learn the role and the tenant.
         settings.append("SET LOCAL citus.propagate_set_commands = 'local'")
     return "; ".join((_WRITING if write else _SNAPSHOT, *settings, *entering))
+
+
+@contextmanager
+def waiting_patiently(connection: sa.Connection) -> Iterator[None]:
+    """Wait for locks as long as it takes, and after that no longer than before."""
+    limits: Limits = connection.get_execution_options()[_LIMITS]
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+    yield
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limits.lock}")
 
 
 def has_citus(connection: sa.Connection) -> bool:

@@ -20,7 +20,16 @@ _GIVEN_UP = frozenset({"40001", "40P01"})
 _STANDBY = "0A000"
 
 
-class ContentionError(UnavailableError):
+# What it says when others held something for too long, or a statement took too long:
+# lock_not_available and query_canceled.
+_HELD_UP = frozenset({"55P03", "57014"})
+
+
+class BusyError(UnavailableError):
+    """The database answers, and this transaction did not get what it needs from it in time."""
+
+
+class ContentionError(BusyError):
     """The database gave this transaction up in favour of another one: do it again."""
 
 
@@ -64,7 +73,8 @@ def tenant_session(
 
     Raises:
         UnavailableError: `ledger_unavailable`, when the database does not answer or stays locked;
-            a `ContentionError` where the same transaction may go through at once.
+            a `BusyError` where others may go through, a `ContentionError` where the same one may
+            at once.
     """
     parse_tenant_id(tenant_id)
 
@@ -207,4 +217,6 @@ def _unavailable(error: DBAPIError) -> UnavailableError:
     message = f"the ledger did not answer: {' '.join(str(error.orig).split())}"
     if _state(error) in _GIVEN_UP:
         return ContentionError("ledger_unavailable", message)
+    if _state(error) in _HELD_UP:
+        return BusyError("ledger_unavailable", message)
     return UnavailableError("ledger_unavailable", message)

@@ -110,6 +110,12 @@ def resend(engine: sa.Engine, _intake: Intake, _costing: Costing) -> None:
     list(make_due(engine, tenant, EVER, now=NOW))
 
 
+def is_waited_for(stranger: psycopg.Connection[Any]) -> bool:
+    # Within a transaction the sessions that there are would be those of the first look.
+    stranger.execute(b"SELECT pg_stat_clear_snapshot()")
+    return stranger.execute(WAITING.encode()).fetchone() == (1,)
+
+
 @contextmanager
 def waiting_for(
     stranger: psycopg.Connection[Any], table: str, key: tuple[Any, ...], act: Callable[[], object]
@@ -119,7 +125,7 @@ def waiting_for(
     with stranger.transaction():
         lock(stranger, table, [key])
         thread.start()
-        wait_until(lambda: stranger.execute(WAITING).fetchone() == (1,), "somebody waits")
+        wait_until(lambda: is_waited_for(stranger), "somebody waits")
         yield
     thread.join()
 

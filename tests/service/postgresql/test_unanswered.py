@@ -1,5 +1,7 @@
 """However the database does not answer, it is told as unavailable, and the next one goes on."""
 
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,12 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from cli.wiring import connect
 from collector.events import Rules
 from collector.intake import Intake
 from ledger.engine import Connecting, create_ledger_engine
 from ledger.errors import UnavailableError
 from ledger.keys import look_up_key
-from ledger.postgresql import Limits
+from ledger.postgresql import Limits, open_cursor
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant
@@ -130,3 +133,24 @@ def test_a_statement_that_is_wrong_stays_a_bug(engine: sa.Engine) -> None:
     with wrong as raised, tenant_session(engine, ACME) as session:
         session.connection.execute(sa.text("DELETE FROM usage_batches"))
     assert "ReadOnlySqlTransaction" == type(raised.value.orig).__name__
+
+
+def test_a_server_that_went_silent_is_given_up_by_the_connection(engine: sa.Engine) -> None:
+    names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+    with engine.connect() as connection, open_cursor(connection) as cursor:
+        descriptor = os.dup(cursor.connection.fileno())
+    with socket.socket(fileno=descriptor) as line:
+        options = [line.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names]
+    assert [10, 5, 4, 30_000] == options
+
+
+@pytest.mark.parametrize(("for_requests", "seconds"), [(True, "1min"), (False, "10min")])
+def test_a_command_may_compute_for_longer_between_two_statements_than_a_request(
+    ledger_url: str, *, for_requests: bool, seconds: str
+) -> None:
+    engine = connect(ledger_url, for_requests=for_requests).engine
+    with tenant_session(engine, ACME, write=True) as session:
+        query = "SHOW idle_in_transaction_session_timeout"
+        found = session.connection.exec_driver_sql(query).scalar_one()
+    engine.dispose()
+    assert seconds == found
