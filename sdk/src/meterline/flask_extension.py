@@ -46,7 +46,6 @@ def _carry_on(response: Response) -> Response:
     """Make a streamed answer in the context of its request, which is over by then."""
     if response.is_streamed and not response.direct_passthrough:
         response.response = ScopedBody(response.response, current_scope())  # type: ignore[arg-type] # parts of text are encoded by whoever reads them
-        _leave(None)  # its teardown may come amid its parts, which put back what was before them
     return response
 
 

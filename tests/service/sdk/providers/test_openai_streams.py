@@ -68,6 +68,8 @@ def test_the_last_usage_of_a_stream_wins(
     ]
 
 
+NAMED = {"meterline_tenant": "acme", "meterline_feature": "ai_sms"}
+
 GROWING = [
     {**chunk, "usage": {"prompt_tokens": 120, "completion_tokens": n, "total_tokens": 120 + n}}
     for n, chunk in enumerate(chat_chunks())
@@ -365,6 +367,21 @@ def test_a_background_stream_that_nobody_looks_for_is_estimated_in_the_end(
     before = len(sink)
     settle_open_streams(owner)
     assert (0, [True]) == (before, [usage.metadata["usage_missing"] for usage in sink])
+
+
+def test_an_estimate_of_a_background_stream_is_for_whom_its_metadata_name(
+    get_client: GetClient, sink: list[Usage], answers: OpenAIAnswers, answer_with: Script
+) -> None:
+    body = {**answers.example("responses__text_input"), "background": True, "metadata": NAMED}
+    answer_with(as_events(response_events(body), end=False))
+    client = get_client("OpenAI", sink.append)
+    with client.responses.create(**RESPOND, stream=True) as stream:
+        owner = get_client.sink_of("OpenAI")
+        for event in stream:
+            if event.type == "response.output_text.delta":
+                break
+    settle_open_streams(owner)
+    assert [("acme", "ai_sms")] == [(usage.tenant, usage.feature) for usage in sink]
 
 
 def test_nothing_that_was_written_is_in_a_usage(
