@@ -175,9 +175,11 @@ class Sender:
                 self._failures_in_a_row = 0
                 self._settle(batch, list(verdicts))
                 self._notices.over(Notice.UNDELIVERED)
-            case Plain():
+            case Plain() if self._is_gzip:
                 self._is_gzip = False
                 self._spool.give_back(batch)
+            case Plain(reason):
+                self._fail(batch, reason, 0)
             case Split(verdict, reason) if len(batch.records) == 1:
                 if verdict is None:
                     self._fail(batch, reason, 0)
