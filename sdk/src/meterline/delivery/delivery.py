@@ -57,7 +57,11 @@ class Delivery:
         self.notices.publish()
         self._at_exit = _weakly(self._leave)
         atexit.register(self._at_exit)
-        os.register_at_fork(after_in_child=_weakly(self._renew))
+        os.register_at_fork(
+            before=_weakly(shelf.before_fork),
+            after_in_parent=_weakly(shelf.after_fork),
+            after_in_child=_weakly(self._renew),
+        )
 
     def _start(self) -> None:
         self._counting = Lock()

@@ -118,10 +118,14 @@ class Sender:
         that is killed amid this leaves events in both places; the collector books them once.
         """
         letters = self._shelf.take_letters()
-        events = [event for event in map(read_letter, letters.lines) if event is not None]
-        unread = [line for line in letters.lines if read_letter(line) is None]
-        restored = self._spool.restore(events)
-        readable = [line for line in letters.lines if read_letter(line) is not None]
+        try:
+            read = [(line, read_letter(line)) for line in letters.lines]
+            restored = self._spool.restore([event for _, event in read if event is not None])
+        except BaseException:
+            letters.give_back()
+            raise
+        unread = [line for line, event in read if event is None]
+        readable = [line for line, event in read if event is not None]
         letters.done([*unread, *readable[restored:]])
         self._redelivered += restored
         return restored
