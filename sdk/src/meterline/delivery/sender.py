@@ -230,7 +230,8 @@ class Sender:
         self._notices.note(Notice.HELD)
         if batch.segment.is_parked:
             return False
-        return self._spool.park(record.line, retry_at=monotonic() + _FIRST_HOLD)
+        retry_at = monotonic() + _FIRST_HOLD
+        return self._spool.park(record.line, retry_at=retry_at, began=batch.segment.began)
 
     def _bury(self, dead: list[tuple[Record, Verdict]]) -> bool:
         """Write dead letters; tell whether the events may go."""
