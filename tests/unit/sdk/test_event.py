@@ -210,6 +210,7 @@ def test_metadata_is_never_larger_than_what_the_collector_takes() -> None:
         {"time": math.inf},
         {"time": 1e30},
         {"time": None},
+        {"time": datetime(2026, 11, 25, 10, 14, 16)},  # noqa: DTZ001 - a time that has no offset
         {"channel": None},
         {"channel": "x" * 9000},
         {"direction": 5},

@@ -92,6 +92,10 @@ def _moment(time: object) -> str:
         second = floor(time)
         return f"{_second(second)}.{int((time - second) * 1e6):06d}Z"
     if isinstance(time, datetime):
+        if (
+            time.utcoffset() is None
+        ):  # the host's local time is a guess, hours off where it is wrong
+            raise UnfitError("time")
         return time.astimezone(UTC).isoformat()
     if isinstance(time, int):
         return f"{_second(time)}Z"
