@@ -112,7 +112,9 @@ class epoch_seconds(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - as a
 
 @compiles(epoch_seconds, "sqlite")
 def _seconds_of_text(element: epoch_seconds, compiler: SQLCompiler, **options: Any) -> str:
-    return f"CAST(strftime('%s', {compiler.process(element.clauses, **options)}) AS INTEGER)"
+    # Without what comes after the second: SQLite would round it, up into the next day.
+    second = f"substr({compiler.process(element.clauses, **options)}, 1, 19)"
+    return f"CAST(strftime('%s', {second}) AS INTEGER)"
 
 
 @compiles(epoch_seconds, "postgresql")
