@@ -32,7 +32,7 @@ def read_grid_query() -> GridQuery:
 
     Raises:
         InvalidError: `unknown_parameter`, `repeated_parameter`, `unknown_range`, `unknown_choice`,
-            `invalid_threshold` or `invalid_page`.
+            `invalid_label`, `invalid_threshold` or `invalid_page`.
     """
     given = read_parameters(*_NAMES)
     sort = GridColumn(_choose(given, "sort", {c: c for c in GridColumn}, GridColumn.ESTIMATED_COST))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import click
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from cli import schema
 from cli.findings import STALE_AFTER, Finding
@@ -16,11 +17,11 @@ from collector.attribution.transit import read_in_transit
 from ledger.batches import measure_backlog
 from ledger.engine import is_postgresql
 from ledger.errors import MeterlineError
+from ledger.gaps import find_gaps
 from ledger.postgresql import find_losses
 from ledger.session import operator_session, owner_session
 from ledger.settings import find_unknown_settings
 from ledger.tenants import list_tenants
-from ledger.walls import find_gaps
 
 Check = Callable[[Wiring], Iterator[Finding]]
 
@@ -56,6 +57,8 @@ def _guarded(check: Check, wiring: Wiring) -> Iterator[Finding]:
         yield from check(wiring)
     except MeterlineError as error:
         yield Finding(ok=False, text=error.message)
+    except DBAPIError as error:  # a wall that is not as it was may refuse what comes next
+        yield Finding(ok=False, text=str(error.orig).partition("\n")[0])
 
 
 def _settings(wiring: Wiring) -> Iterator[Finding]:

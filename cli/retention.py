@@ -10,6 +10,7 @@ from cli.wiring import open_ledger
 from costing.retention import Due, Retention
 from ledger.errors import ConflictError
 from ledger.period import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS
+from ledger.session import BusyError
 from ledger.tenant import parse_tenant_id
 
 # A writer that waits on SQLite looks for its turn every 25 ms or so. Without the pause a run hardly
@@ -70,7 +71,7 @@ def _take_all(job: Retention, found: list[Due]) -> tuple[int, list[str]]:
                     taken += rows
                     bar.update(rows)
                     time.sleep(_PAUSE_SECONDS)
-            except ConflictError as error:
+            except (ConflictError, BusyError) as error:
                 refused.append(f"usage of tenant {due.tenant_id} is not taken: {error.message}")
     return taken, refused
 

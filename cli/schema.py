@@ -15,9 +15,10 @@ from alembic.script import ScriptDirectory
 
 from ledger.engine import is_postgresql
 from ledger.errors import ConflictError, InvalidError, MissingError
+from ledger.gaps import walls_stand
 from ledger.models import ONLY_ON, VERSION_TABLE, metadata
 from ledger.session import owner_session
-from ledger.walls import lower_walls, raise_walls, walls_stand
+from ledger.walls import lower_walls, raise_walls
 
 SP3_REVISION = "0001"
 

@@ -20,6 +20,11 @@ from ledger.engine import Connecting, create_ledger_engine
 from ledger.postgresql import Limits
 from ledger.settings import SETTING_PREFIX, Settings, load_settings
 
+_REQUEST_IDLE_SECONDS = 60
+_COMMAND_IDLE_SECONDS = 600
+"""A rebuild computes between two statements; a process that stands still is given up all the same.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
@@ -86,7 +91,8 @@ def connect(database_url: str | None = None, *, for_requests: bool = False) -> W
     Args:
         database_url: the ledger to use instead of the one that the settings name. It is not
             shipped: the series are those of the other one.
-        for_requests: limit the time of a statement, since somebody waits for the answer.
+        for_requests: limit the time of a statement, and more narrowly that between two, since
+            somebody waits for the answer.
     """
     settings = load_settings()
     if database_url is not None:
@@ -103,9 +109,11 @@ def connect(database_url: str | None = None, *, for_requests: bool = False) -> W
 
 
 def _connecting(settings: Settings, *, for_requests: bool) -> Connecting:
+    idle = _REQUEST_IDLE_SECONDS if for_requests else _COMMAND_IDLE_SECONDS
     limits = Limits(
         lock=settings.database_lock_seconds * 1000,
         statement=settings.database_statement_seconds * 1000 if for_requests else 0,
+        idle=idle * 1000,
     )
     return Connecting(pool_size=settings.database_pool_size, limits=limits)
 

@@ -20,7 +20,7 @@ _FAREWELL_SECONDS = 5.0
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Stop when nothing is left to do.")
+@click.option("--once", is_flag=True, help="Do what there is to do, and stop.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this parent process is gone.")
 def work(*, once: bool, parent: int | None) -> None:
     """Attribute, cost and ship booked usage, again and again. Any number of these may run."""

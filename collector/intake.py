@@ -16,7 +16,7 @@ from ledger.errors import ConflictError, InvalidError, shorten
 from ledger.event import Status, UsageEvent
 from ledger.session import insist, operator_session, tenant_session
 from ledger.settings import Settings
-from ledger.tenant import Tenant, TenantId
+from ledger.tenant import Tenant, TenantId, is_tenant_id
 from ledger.tenants import add_tenant, find_tenants, look_up_tenant
 
 TRANSACTION_EVENTS = 1000
@@ -121,6 +121,8 @@ class Intake:
         return find_or_register
 
     def _find_tenants(self, named: set[TenantId]) -> dict[TenantId, Tenant]:
+        if not named:
+            return {}
         if len(named) == 1:  # nearly always
             (tenant_id,) = named
             tenant = look_up_tenant(self._engine, tenant_id)
@@ -156,7 +158,9 @@ def _named_tenants(submitted: Sequence[object], only_tenant: TenantId | None) ->
     if only_tenant is not None:
         return {only_tenant}
     named = (item.get("tenant") for item in submitted if isinstance(item, dict))
-    return {TenantId(name) for name in named if isinstance(name, str)}
+    # What can be no tenant is not asked for: there are texts that a database does not take, and the
+    # whole request would fail for one of them.
+    return {name for name in named if is_tenant_id(name)}
 
 
 def _answer(read: Read, status: Status) -> Result:

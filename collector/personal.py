@@ -17,6 +17,16 @@ _GAP = r"[\s().\-/\u2010-\u2015]{0,3}"
 _PHONE = re.compile(rf"(?<![\w-])\+?\(?\d(?:{_GAP}\d){{6,14}}(?!\w)")
 _WRITTEN_PHONE = re.compile(rf"(?:\+\(?\d|\(\d)(?:{_GAP}\d){{6,14}}(?!\w)")
 _ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{1,2})?")
+# Letters may touch a whole number of ten digits or more, as in `sms_14155552671`. Hashes, serial
+# numbers and the parts of a UUID mix letters and digits otherwise.
+_TOUCHED_PHONE = re.compile(
+    r"(?<![^\W_])(?<!-)(?:[A-Za-z]+-?)?(?:\d{10,15}|\d{3}[-. ]\d{3}[-. ]\d{4})"
+    r"(?:(?:x|ext)\d{0,6})?(?![^\W_])"
+)
+_SHORTEST_TOUCHED = 11
+# A model's name may end with the day of its version, or with the id of a fine-tuned one.
+_VERSION = re.compile(r"(?<=[a-z0-9])@20\d{6}$")
+_TUNED = re.compile(r"(?<=:)[A-Za-z0-9]{8}(?=(?::ckpt-step-\d{1,9})?$)")
 _PHONE_DIGITS = range(10_000_000, 10**15)
 _NOT_DIGITS = re.compile(r"\D")
 
@@ -26,9 +36,7 @@ def is_personal(value: object) -> bool:
     if isinstance(value, str):
         if value.isalpha():
             return False
-        return _holds_email(value) or any(
-            _ISO_TIME.fullmatch(found.group()) is None for found in _PHONE.finditer(value)
-        )
+        return _holds_email(value) or _holds_phone(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) in _PHONE_DIGITS
@@ -42,12 +50,23 @@ def is_personal_identifier(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_personal_label(text: object) -> bool:
-    """Tell the same as `is_personal` of values that come again and again, such as models."""
-    return is_personal(text)
+    """Tell the same of a model, whose name may end with a day or a serial number."""
+    return is_personal(_without_serial(text) if isinstance(text, str) else text)
 
 
 def _holds_email(text: str) -> bool:
     return ("@" in text or "%40" in text) and _EMAIL.search(text) is not None
+
+
+def _holds_phone(text: str) -> bool:
+    if any(_ISO_TIME.fullmatch(found.group()) is None for found in _PHONE.finditer(text)):
+        return True
+    return len(text) >= _SHORTEST_TOUCHED and _TOUCHED_PHONE.search(text) is not None
+
+
+def _without_serial(model: str) -> str:
+    """Take out of a model's name what only looks like a number or an address."""
+    return _TUNED.sub("", model) if model.startswith("ft:") else _VERSION.sub("", model)
 
 
 def hide(key: bytes, value: object) -> str:

@@ -4,8 +4,11 @@ Work is proportional to new events, not to history. A batch and what it adds to 
 finished in one transaction, so a killed worker leaves the batch as it found it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -15,18 +18,25 @@ from costing.prices import PriceBook
 from costing.recompute import Change, recompute
 from costing.rollup import Rater
 from costing.store import Cause, append_journal, lock_costing, sum_batches
-from ledger.batches import claim_batches, finish_batches, list_pending_tenants
+from ledger.batches import Claim, claim_batches, finish_batches, list_pending_tenants
 from ledger.days import book_days, note_days
+from ledger.engine import is_postgresql
 from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
 from ledger.period import closes_at
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
-from ledger.session import TenantSession, insist, operator_session, tenant_session
+from ledger.session import BusyError, TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import Tenant, TenantId
-from ledger.tenants import get_tenant, list_tenants
+from ledger.tenants import find_tenants, get_tenant, list_tenants
 
 CLAIM_EVENTS = 20_000
 """Most events costed in one transaction, unless a single batch is larger."""
+
+TENANTS_AT_ONCE = 4
+"""Tenants that one worker costs at a time on PostgreSQL, each in transactions of its own: while one
+waits for its sums or for a commit, the others go on."""
+
+_READ_AT_ONCE = 500
 
 
 class Failure(NamedTuple):
@@ -58,7 +68,9 @@ class Costing:
         self._ships = ships
 
     def run(self, *, now: datetime, wait: bool = False) -> Outcome:
-        """Cost everything that is pending. What goes wrong with one tenant stays with it.
+        """Cost everything that is pending, and of a tenant what was when its turn came.
+
+        What goes wrong with one tenant stays with it.
 
         Args:
             now: the current instant.
@@ -72,18 +84,9 @@ class Costing:
             pending = list_pending_tenants(session)
         if pending:
             self._register(now=now)
-        done = 0
-        failures: list[Failure] = []
-        for tenant_id in pending:
-            try:
-                tenant = self._tenant(tenant_id)
-                while batches := self._run_tenant(tenant, now=now, wait=wait):
-                    done += batches
-            except UnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
-                failures.append(Failure(tenant_id, f"{type(error).__name__}: {error}"))
-        return Outcome(done, tuple(failures))
+        outcomes = self._run_all(pending, partial(self._try_tenant, now=now, wait=wait))
+        failures = chain.from_iterable(outcome.failures for outcome in outcomes)
+        return Outcome(sum(outcome.batches for outcome in outcomes), tuple(failures))
 
     def rebuild(
         self,
@@ -123,41 +126,95 @@ class Costing:
             with operator_session(self._engine, write=True) as session:
                 register_book(session, self._book, now=now)
 
-    def _tenant(self, tenant_id: TenantId) -> Tenant:
-        with operator_session(self._engine) as session:
-            return get_tenant(session, tenant_id)
+    def _run_all(
+        self, tenant_ids: Sequence[TenantId], cost: Callable[[TenantId, Tenant | None], Outcome]
+    ) -> list[Outcome]:
+        """Cost tenants, several at once where the database lets them."""
+        if not is_postgresql(self._engine):
+            return [cost(*each) for each in self._read_tenants(tenant_ids)]
+        with ThreadPoolExecutor(TENANTS_AT_ONCE) as threads:
+            tasks = [threads.submit(cost, *each) for each in self._read_tenants(tenant_ids)]
+            try:
+                return [task.result() for task in tasks]
+            finally:
+                for task in tasks:
+                    task.cancel()  # the ledger does not answer: the others would wait for it, too
+
+    def _read_tenants(
+        self, tenant_ids: Sequence[TenantId]
+    ) -> Iterator[tuple[TenantId, Tenant | None]]:
+        for start in range(0, len(tenant_ids), _READ_AT_ONCE):
+            part = tenant_ids[start : start + _READ_AT_ONCE]
+            with operator_session(self._engine) as session:
+                found = find_tenants(session, set(part))
+            yield from ((tenant_id, found.get(tenant_id)) for tenant_id in part)
+
+    def _try_tenant(
+        self, tenant_id: TenantId, tenant: Tenant | None, *, now: datetime, wait: bool
+    ) -> Outcome:
+        if tenant is None:
+            return Outcome(0, (Failure(tenant_id, "it is not registered"),))
+        try:
+            return Outcome(self._run_tenant(tenant, now=now, wait=wait))
+        except Exception as error:
+            if isinstance(error, UnavailableError) and not isinstance(error, BusyError):
+                raise
+            # Whatever it is, the next tenant is not to wait.
+            return Outcome(0, (Failure(tenant_id, f"{type(error).__name__}: {error}"),))
 
     def _run_tenant(self, tenant: Tenant, *, now: datetime, wait: bool) -> int:
-        def cost() -> int:
+        """Cost what is pending of a tenant, some of it in each transaction; return the batches."""
+
+        def cost_some(until: int | None) -> Claim:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 if not lock_costing(session, now=now, wait=wait):
-                    return 0
+                    return Claim([], None)
                 rater = self._rater(session, tenant)
-                return _cost_batches(session, rater, ships=self._ships, now=now)
+                return _cost_batches(session, rater, until, ships=self._ships, now=now)
 
-        return insist(cost)
+        return _cost_pending(lambda until: insist(partial(cost_some, until)))
 
     def _rater(self, session: TenantSession, tenant: Tenant) -> Rater:
         return Rater(books=read_books(session, self._book), tenant=tenant)
 
     def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, now: datetime) -> int:
-        with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-            lock_costing(session, now=now)
-            rater = self._rater(session, tenant)
-            while _cost_batches(session, rater, ships=self._ships, now=now):
-                pass
-            found = recompute(session, rater, lost_version=lost_version)
-            book_days(session, tenant, (key.date for key in found.rows))
-            _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
-            return len(found.changes)
+        def repair() -> int:
+            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+                lock_costing(session, now=now)
+                rater = self._rater(session, tenant)
+                _cost_pending(partial(_cost_batches, session, rater, ships=self._ships, now=now))
+                found = recompute(session, rater, lost_version=lost_version)
+                book_days(session, tenant, (key.date for key in found.rows))
+                _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
+                return len(found.changes)
+
+        # What has piled up is costed in short transactions; little is left for the long one.
+        self._run_tenant(tenant, now=now, wait=True)
+        return insist(repair)
 
 
-def _cost_batches(session: TenantSession, rater: Rater, *, ships: bool, now: datetime) -> int:
-    batch_ids = claim_batches(session, max_events=CLAIM_EVENTS)
-    if not batch_ids:
-        return 0
+def _cost_pending(cost_some: Callable[[int | None], Claim]) -> int:
+    """Cost what was pending at first; what is booked meanwhile is for the next pass.
+
+    So a tenant that is booked all the time keeps no other one waiting.
+    """
+    done = 0
+    until: int | None = None
+    while True:
+        batch_ids, until = cost_some(until)
+        done += len(batch_ids)
+        if not batch_ids or batch_ids[-1] == until:
+            return done
+
+
+def _cost_batches(
+    session: TenantSession, rater: Rater, until: int | None, *, ships: bool, now: datetime
+) -> Claim:
+    claim = claim_batches(session, max_events=CLAIM_EVENTS, until=until)
+    if not claim.batch_ids:
+        return claim
     # Corrections come second, and what they change is journalled by itself.
-    for cause, sums in sum_batches(session, batch_ids).items():
+    for cause, sums in sum_batches(session, claim.batch_ids).items():
         if sums:
             rows = _read_touched(session, sums)
             changes = [
@@ -165,8 +222,8 @@ def _cost_batches(session: TenantSession, rater: Rater, *, ships: bool, now: dat
                 for key, tally in sums.items()
             ]
             _write(session, rater.tenant, changes, cause=cause, now=now)
-    finish_batches(session, batch_ids, ships=ships)
-    return len(batch_ids)
+    finish_batches(session, claim.batch_ids, ships=ships)
+    return claim
 
 
 def _read_touched(

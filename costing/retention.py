@@ -21,7 +21,13 @@ from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.models import usage_metrics, usage_rollups_daily, usage_tombstones
 from ledger.period import first_kept_date
 from ledger.rollups import EMPTY_TALLY, SP3_PRICE_VERSION, RollupKey, Tally, read_rollups
-from ledger.session import OperatorSession, TenantSession, operator_session, tenant_session
+from ledger.session import (
+    OperatorSession,
+    TenantSession,
+    insist,
+    operator_session,
+    tenant_session,
+)
 from ledger.shipping import is_shipped
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import get_tenant, list_tenants
@@ -84,7 +90,7 @@ class Retention:
                 taken from behind are gone. What was taken before stays taken.
             UnavailableError: the ledger did not answer.
         """
-        while rows := self._take_some(due):
+        while rows := insist(lambda: self._take_some(due)):
             yield rows
 
     def _measure(self, session: OperatorSession, tenant: Tenant, *, now: datetime) -> Due:

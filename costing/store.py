@@ -21,6 +21,7 @@ from ledger.models import (
     usage_rollups_daily,
     usage_tombstones,
 )
+from ledger.postgresql import waiting_patiently
 from ledger.rollups import RollupKey, RollupRow, Tally
 from ledger.sequence import take_numbers
 from ledger.session import OperatorSession, TenantSession
@@ -177,16 +178,21 @@ def lock_costing(session: TenantSession, *, now: datetime | None, wait: bool = T
     Args:
         session: of the tenant, writing.
         now: noted as when the tenant was costed; None where that is not what is done.
-        wait: for whoever holds it. If not, somebody else is at work and the answer is no.
+        wait: for whoever holds it, as long as it takes. If not, somebody else is at work and the
+            answer is no.
     """
     own = costing_state.c.tenant_id == session.tenant_id
     row = sa.select(costing_state.c.tenant_id).where(own)
-    locked = row.with_for_update(skip_locked=not wait)
-    while session.connection.execute(locked).first() is None:
-        if not wait and session.connection.execute(row).first() is not None:
+    free = row.with_for_update(skip_locked=True)
+    while session.connection.execute(free).first() is None:
+        if session.connection.execute(row).first() is None:
+            # Registering a tenant makes its row; this is for one that somebody took away since.
+            session.connection.execute(_MAKE_STATE, {"tenant": session.tenant_id})
+        elif not wait:
             return False
-        # Registering a tenant makes its row; this is for one that somebody took away since.
-        session.connection.execute(_MAKE_STATE, {"tenant": session.tenant_id})
+        else:
+            with waiting_patiently(session.connection):
+                session.connection.execute(row.with_for_update())
     if now is not None:
         session.connection.execute(sa.update(costing_state).where(own).values(costed_at=now))
     return True

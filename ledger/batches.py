@@ -27,6 +27,13 @@ class Backlog(NamedTuple):
     oldest: datetime | None
 
 
+class Claim(NamedTuple):
+    """Batches to cost, and the newest one that was pending when the first of them were claimed."""
+
+    batch_ids: list[int]
+    until: int | None
+
+
 def add_batch(
     session: TenantSession, batch_id: int, *, event_count: int, booked_at: datetime
 ) -> None:
@@ -47,22 +54,39 @@ def list_pending_tenants(session: OperatorSession) -> list[TenantId]:
     return list(session.connection.execute(query).scalars())
 
 
-def claim_batches(session: TenantSession, *, max_events: int) -> list[int]:
-    """Return pending batches of the tenant, oldest first: one at least, up to `max_events`."""
+def claim_batches(session: TenantSession, *, max_events: int, until: int | None = None) -> Claim:
+    """Claim pending batches of the tenant, oldest first: one at least, up to `max_events`.
+
+    Args:
+        session: of the tenant, writing.
+        max_events: where to stop, unless a single batch is larger.
+        until: the newest batch that is claimed; None: the newest that there is.
+    """
     query = (
-        sa.select(usage_batches.c.batch_id, usage_batches.c.event_count)
+        sa.select(usage_batches.c.batch_id, usage_batches.c.event_count, _newest(session, until))
         .where(usage_batches.c.tenant_id == session.tenant_id)
         .order_by(usage_batches.c.batch_id)
         .limit(CLAIM_BATCHES)
     )
+    if until is not None:
+        query = query.where(usage_batches.c.batch_id <= until)
     claimed: list[int] = []
     events = 0
-    for batch_id, event_count in session.connection.execute(query):
+    for batch_id, event_count, newest in session.connection.execute(query):
+        until = newest
         events += event_count
         if claimed and events > max_events:
             break
         claimed.append(batch_id)
-    return claimed
+    return Claim(claimed, until)
+
+
+def _newest(session: TenantSession, until: int | None) -> sa.ColumnElement[int]:
+    if until is not None:
+        return sa.literal(until, sa.BigInteger)
+    others = usage_batches.alias()
+    newest = sa.select(sa.func.max(others.c.batch_id))
+    return newest.where(others.c.tenant_id == session.tenant_id).scalar_subquery()
 
 
 def finish_batches(session: TenantSession, batch_ids: Iterable[int], *, ships: bool) -> None:

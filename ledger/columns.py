@@ -74,6 +74,17 @@ def is_among(
     return column.in_(sa.select(sa.func.unnest(array)))
 
 
+def in_order_of(
+    column: sa.Column[Any], *conditions: sa.ColumnElement[bool]
+) -> sa.ColumnElement[bool]:
+    """Return the conditions of an UPDATE that locks its rows in the order of a column.
+
+    By itself it locks them as it comes upon them, so that two that meet may wait for each other.
+    """
+    chosen = sa.select(column).where(*conditions).order_by(column).with_for_update()
+    return sa.and_(*conditions, column.in_(chosen.correlate(None)))
+
+
 class utc_date(sa.sql.functions.FunctionElement[str]):  # noqa: N801 - reads as a function of SQL
     """The UTC date of an instant, as text like `2026-03-09`."""
 
@@ -101,7 +112,9 @@ class epoch_seconds(sa.sql.functions.FunctionElement[int]):  # noqa: N801 - as a
 
 @compiles(epoch_seconds, "sqlite")
 def _seconds_of_text(element: epoch_seconds, compiler: SQLCompiler, **options: Any) -> str:
-    return f"CAST(strftime('%s', {compiler.process(element.clauses, **options)}) AS INTEGER)"
+    # Without what comes after the second: SQLite would round it, up into the next day.
+    second = f"substr({compiler.process(element.clauses, **options)}, 1, 19)"
+    return f"CAST(strftime('%s', {second}) AS INTEGER)"
 
 
 @compiles(epoch_seconds, "postgresql")

@@ -5,6 +5,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
+from ledger.columns import in_order_of
 from ledger.models import usage_tenant_days
 from ledger.period import day_start
 from ledger.rollups import FIRST_REVISION
@@ -48,7 +49,9 @@ def _raise_revisions(
     session: OperatorSession | TenantSession, *conditions: sa.ColumnElement[bool]
 ) -> None:
     session.connection.execute(
-        sa.update(usage_tenant_days).where(*conditions).values(revision=_DAY.revision + 1)
+        sa.update(usage_tenant_days)
+        .where(in_order_of(_DAY.date, *conditions))
+        .values(revision=_DAY.revision + 1)
     )
 
 

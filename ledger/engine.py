@@ -23,10 +23,12 @@ class Connecting:
 
     Attributes:
         pool_size: connections that a process keeps; it opens as many more for a while.
+        pool_seconds: how long to wait for one of them.
         limits: how long a transaction may wait or take.
     """
 
     pool_size: int = 8
+    pool_seconds: float = 10
     limits: postgresql.Limits = field(default_factory=postgresql.Limits)
 
 
@@ -94,7 +96,9 @@ def create_ledger_engine(url: str, connecting: Connecting = DEFAULT_CONNECTING) 
     if address.get_backend_name() == "sqlite":
         engine = sqlite.create(address)
     else:
-        engine = postgresql.create(address, pool_size=connecting.pool_size)
+        engine = postgresql.create(
+            address, pool_size=connecting.pool_size, pool_seconds=connecting.pool_seconds
+        )
         postgresql.set_limits(engine, connecting.limits)
     event.listen(engine, "begin", _begin)
     return engine

@@ -13,6 +13,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from ledger.tenant import TenantId
@@ -27,6 +28,14 @@ TENANT_SETTING = "meterline.tenant_id"
 """Names the tenant of a transaction to the policies."""
 
 _CONNECT_SECONDS = 5
+# A machine that is gone says nothing: half a minute after its last word it is given up, both where
+# something was sent to it and where an answer is waited for.
+_SILENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 _LIMITS = "meterline_limits"
 _CITUS = "meterline_citus"
 _Cursor = TypeVar("_Cursor", bound=psycopg.Cursor[Any])
@@ -52,19 +61,22 @@ class Limits:
     idle: int = 60_000
 
 
-def create(url: sa.URL, *, pool_size: int) -> sa.Engine:
+def create(url: sa.URL, *, pool_size: int, pool_seconds: float) -> sa.Engine:
     """Return an engine whose driver begins no transaction of its own accord."""
     engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
+        pool_timeout=pool_seconds,
         connect_args={
             "autocommit": True,
             "connect_timeout": _CONNECT_SECONDS,
+            **_SILENCE,
             "application_name": "meterline",
         },
     )
     event.listen(engine, "connect", _look_for_citus)
+    event.listen(engine, "handle_error", _notice_end)
     return engine
 
 
@@ -114,6 +126,15 @@ def _begin(connection: sa.Connection, *entering: str, write: bool) -> str:
     return "; ".join((_WRITING if write else _SNAPSHOT, *settings, *entering))
 
 
+@contextmanager
+def waiting_patiently(connection: sa.Connection) -> Iterator[None]:
+    """Wait for locks as long as it takes, and after that no longer than before."""
+    limits: Limits = connection.get_execution_options()[_LIMITS]
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+    yield
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limits.lock}")
+
+
 def has_citus(connection: sa.Connection) -> bool:
     """Whether the database is one of a Citus cluster, as it was when the connection was made."""
     found: bool = connection.info[_CITUS]
@@ -124,6 +145,13 @@ def _look_for_citus(connection: Any, record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')")
         (record.info[_CITUS],) = cursor.fetchone()
+
+
+def _notice_end(context: ExceptionContext) -> None:
+    """Let a session that was idle for too long leave its pool; it alone was ended."""
+    if isinstance(context.original_exception, psycopg.errors.IdleInTransactionSessionTimeout):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
 
 
 def find_losses(connection: sa.Connection) -> list[str]:

@@ -112,10 +112,10 @@ def read_rollups(
 
 
 def write_rollups(session: TenantSession, rows: Iterable[RollupRow]) -> None:
-    """Insert the rows of revision 1 and replace the others."""
+    """Insert the rows of revision 1 and replace the others, which are locked in one order."""
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.key.date, row.key.rollup_id)):
         (new if row.revision == FIRST_REVISION else changed).append(_values(session, row))
     if new:
         session.connection.execute(sa.insert(usage_rollups_daily), new)

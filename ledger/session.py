@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from ledger import postgresql, sqlite
 from ledger.engine import BEGIN, is_postgresql
@@ -16,9 +16,20 @@ from ledger.tenant import TenantId, parse_tenant_id
 # What PostgreSQL says when it gave one of two transactions up so that the other could go on:
 # serialization_failure and deadlock_detected.
 _GIVEN_UP = frozenset({"40001", "40P01"})
+# What a standby says where a transaction that writes begins: feature_not_supported.
+_STANDBY = "0A000"
 
 
-class ContentionError(UnavailableError):
+# What it says when others held something for too long, or a statement took too long:
+# lock_not_available and query_canceled.
+_HELD_UP = frozenset({"55P03", "57014"})
+
+
+class BusyError(UnavailableError):
+    """The database answers, and this transaction did not get what it needs from it in time."""
+
+
+class ContentionError(BusyError):
     """The database gave this transaction up in favour of another one: do it again."""
 
 
@@ -62,7 +73,8 @@ def tenant_session(
 
     Raises:
         UnavailableError: `ledger_unavailable`, when the database does not answer or stays locked;
-            a `ContentionError` where the same transaction may go through at once.
+            a `BusyError` where others may go through, a `ContentionError` where the same one may
+            at once.
     """
     parse_tenant_id(tenant_id, reserved=True)
 
@@ -134,15 +146,14 @@ def translate_errors() -> Iterator[None]:
     """
     try:
         yield
-    except DatabaseError as error:
-        # A damaged SQLite file is told by the plain class; the other subclasses are our bugs.
-        if type(error) not in (OperationalError, DatabaseError):
+    except DBAPIError as error:
+        if not _is_without_answer(error):
             raise
         raise _unavailable(error) from error
-    except InterfaceError as error:  # the connection went away, and the driver noticed first
-        if not error.connection_invalidated:
-            raise
-        raise _unavailable(error) from error
+    except sa.exc.TimeoutError as error:
+        raise UnavailableError(
+            "ledger_unavailable", "all connections of this process to the ledger are in use"
+        ) from error
 
 
 @contextmanager
@@ -188,8 +199,24 @@ def _try_to_open(engine: sa.Engine, begin: Callable[[sa.Connection], str]) -> sa
     return connection
 
 
+def _is_without_answer(error: DBAPIError) -> bool:
+    # A damaged SQLite file is told by the plain class; the other subclasses are our bugs, unless
+    # the connection went away.
+    return (
+        type(error) in (OperationalError, DatabaseError)
+        or error.connection_invalidated
+        or _state(error) == _STANDBY
+    )
+
+
+def _state(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
 def _unavailable(error: DBAPIError) -> UnavailableError:
     message = f"the ledger did not answer: {' '.join(str(error.orig).split())}"
-    if getattr(error.orig, "sqlstate", None) in _GIVEN_UP:
+    if _state(error) in _GIVEN_UP:
         return ContentionError("ledger_unavailable", message)
+    if _state(error) in _HELD_UP:
+        return BusyError("ledger_unavailable", message)
     return UnavailableError("ledger_unavailable", message)

@@ -196,7 +196,6 @@ class Settings(BaseSettings):
 
     @field_validator(
         "influx_url",
-        "influx_token",
         "influx_usage_bucket",
         "public_url",
         "twilio_auth_token",
@@ -208,6 +207,20 @@ class Settings(BaseSettings):
     def _unset(cls, value: object) -> object:
         # A variable that is there and empty is how a file of settings leaves one out.
         return None if value == "" else value
+
+    @field_validator("influx_token", mode="before")
+    @classmethod
+    def _bare(cls, value: object) -> object:
+        # Whoever pastes a token, or reads it from a file, has the end of the line with it.
+        return (value.strip() or None) if isinstance(value, str) else value
+
+    @field_validator("influx_token")
+    @classmethod
+    def _of_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        text = "" if value is None else value.get_secret_value()
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError("has characters that no header of HTTP can hold")
+        return value
 
     @field_validator("influx_url", "public_url")
     @classmethod

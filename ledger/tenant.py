@@ -5,7 +5,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import NewType
+from typing import NewType, TypeGuard
 from zoneinfo import ZoneInfo, available_timezones
 
 from ledger.errors import InvalidError
@@ -92,7 +92,7 @@ def parse_tenant_id(text: object, *, reserved: bool = False) -> TenantId:
     Raises:
         InvalidError: `invalid_tenant`.
     """
-    if isinstance(text, str) and (_is_tenant_id(text) or (reserved and text == UNATTRIBUTED)):
+    if isinstance(text, str) and (is_tenant_id(text) or (reserved and text == UNATTRIBUTED)):
         return TenantId(text)
     raise InvalidError(
         "invalid_tenant",
@@ -102,8 +102,13 @@ def parse_tenant_id(text: object, *, reserved: bool = False) -> TenantId:
     )
 
 
+def is_tenant_id(text: object) -> TypeGuard[TenantId]:
+    """Whether `text` can be a tenant id."""
+    return isinstance(text, str) and _is_slug(text)
+
+
 @lru_cache(maxsize=4096)
-def _is_tenant_id(text: str) -> bool:
+def _is_slug(text: str) -> bool:
     return _TENANT_ID.fullmatch(text) is not None
 
 

@@ -1,17 +1,14 @@
 """The walls between tenants on PostgreSQL: what each role may do with each table.
 
 They are derived from the tables, stand on the newest schema alone, and are put up anew by every
-upgrade, so that a table cannot be forgotten: one that is not named here fails the upgrade.
+upgrade. A table that is not named here is nobody's, and fails a test.
 """
-
-import re
-from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from ledger.errors import ForbiddenError
-from ledger.models import BOOKING_SEQUENCE, ONLY_ON, metadata
-from ledger.postgresql import MIN_VERSION, OPERATOR_ROLE, TENANT_ROLE, TENANT_SETTING
+from ledger.models import BOOKING_SEQUENCE, VERSION_TABLE, metadata
+from ledger.postgresql import OPERATOR_ROLE, TENANT_ROLE, TENANT_SETTING
+from ledger.roles import ROLES, make_roles
 
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 _READ = "SELECT"
@@ -50,10 +47,12 @@ TENANT_MAY_NOT = frozenset(
 )
 """Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""
 
-_BEHIND_POLICIES = frozenset(
+BEHIND_POLICIES = frozenset(
     name for name in TENANT_MAY if "tenant_id" in metadata.tables[name].columns
 )
-_POLICIES = {
+"""Tables whose rows belong to tenants."""
+
+POLICIES = {
     "meterline_own": (
         TENANT_ROLE,
         # Without a tenant the setting is NULL, or empty once it was set in a session: no row.
@@ -67,11 +66,18 @@ _POLICIES = {
         f"CASE current_user WHEN '{OPERATOR_ROLE}' THEN true ELSE false END",
     ),
 }
+"""Role and condition of each policy."""
 
-_ROLES_BY_HAND = (
-    f"CREATE ROLE {TENANT_ROLE} NOLOGIN; CREATE ROLE {OPERATOR_ROLE} NOLOGIN;"
-    f" GRANT {TENANT_ROLE}, {OPERATOR_ROLE} TO <the role that signs in>;"
-)
+RIGHTS = {
+    TENANT_ROLE: {**TENANT_MAY, BOOKING_SEQUENCE: "USAGE"},
+    OPERATOR_ROLE: {
+        **dict.fromkeys([*TENANT_MAY, *TENANT_MAY_NOT], _ALL),
+        # What a dump reads of it, too.
+        BOOKING_SEQUENCE: "SELECT, USAGE",
+        VERSION_TABLE: _READ,
+    },
+}
+"""What each role may do with tables and the sequence: this, all of it, and nothing else."""
 
 
 def raise_walls(connection: sa.Connection) -> None:
@@ -80,15 +86,12 @@ def raise_walls(connection: sa.Connection) -> None:
     Raises:
         ForbiddenError: `missing_roles`, where there are none and the login may not make them.
     """
-    _make_roles(connection)
-    for table in metadata.sorted_tables:
-        if table.info.get(ONLY_ON) != "sqlite":
-            _grant(connection, table.name)
-    connection.exec_driver_sql(
-        f"GRANT USAGE ON SEQUENCE {BOOKING_SEQUENCE} TO {TENANT_ROLE}, {OPERATOR_ROLE}"
-    )
-    for name in sorted(_BEHIND_POLICIES):
-        for policy, (role, condition) in _POLICIES.items():
+    make_roles(connection)
+    _open_doors(connection)
+    for name in sorted(RIGHTS[OPERATOR_ROLE]):
+        _grant(connection, name)
+    for name in sorted(BEHIND_POLICIES):
+        for policy, (role, condition) in POLICIES.items():
             connection.exec_driver_sql(f"DROP POLICY IF EXISTS {policy} ON {name}")
             connection.exec_driver_sql(
                 f"CREATE POLICY {policy} ON {name} TO {role}"
@@ -101,153 +104,31 @@ def raise_walls(connection: sa.Connection) -> None:
 
 def lower_walls(connection: sa.Connection) -> None:
     """Let the owner of the tables see all rows while it moves the schema, in this transaction."""
-    query = "SELECT relname FROM pg_class WHERE relforcerowsecurity AND relname = ANY (%s)"
-    names = connection.exec_driver_sql(query, (sorted(_BEHIND_POLICIES),)).scalars().all()
+    query = (
+        "SELECT relname FROM pg_class WHERE relforcerowsecurity AND relname = ANY (%s)"
+        " AND pg_table_is_visible(oid)"
+    )
+    names = connection.exec_driver_sql(query, (sorted(BEHIND_POLICIES),)).scalars().all()
     for name in names:
         connection.exec_driver_sql(f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")
 
 
-def find_gaps(connection: sa.Connection) -> list[str]:
-    """Return where the walls have gaps: what is told to an operator, with what to do."""
-    return [
-        *_version_gaps(connection),
-        *_login_gaps(connection),
-        *_role_gaps(connection),
-        *_wall_gaps(connection),
-    ]
+def _open_doors(connection: sa.Connection) -> None:
+    """Let the roles into the schema, and make temporary tables.
 
-
-def walls_stand(connection: sa.Connection) -> bool:
-    """Whether `raise_walls` would change nothing."""
-    return not list(_wall_gaps(connection))
-
-
-def _make_roles(connection: sa.Connection) -> None:
-    for role in (TENANT_ROLE, OPERATOR_ROLE):
-        known = connection.exec_driver_sql("SELECT FROM pg_roles WHERE rolname = %s", (role,))
-        if known.first() is None:
-            try:
-                with connection.begin_nested():
-                    connection.exec_driver_sql(f"CREATE ROLE {role} NOLOGIN")
-            except sa.exc.IntegrityError:
-                pass  # roles are of the whole server: another database's upgrade was faster
-            except sa.exc.ProgrammingError as error:
-                raise _missing_roles(f"there is no role {role}") from error
-        member = connection.exec_driver_sql("SELECT pg_has_role(%s, 'MEMBER')", (role,))
-        if not member.scalar_one():
-            try:
-                with connection.begin_nested():
-                    connection.exec_driver_sql(f"GRANT {role} TO CURRENT_USER")
-            except sa.exc.ProgrammingError as error:
-                raise _missing_roles(f"the login is no member of {role}") from error
-
-
-def _missing_roles(what: str) -> ForbiddenError:
-    return ForbiddenError(
-        "missing_roles",
-        f"{what}, and the login may not change that; let an administrator run: {_ROLES_BY_HAND}",
-    )
+    Where the login may not grant that, this changes nothing, and the server only warns.
+    """
+    query = "SELECT quote_ident(current_database()), quote_ident(current_schema())"
+    database, schema = connection.exec_driver_sql(query).one()
+    roles = ", ".join(ROLES)
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {roles}")
+    connection.exec_driver_sql(f"GRANT TEMPORARY ON DATABASE {database} TO {roles}")
 
 
 def _grant(connection: sa.Connection, name: str) -> None:
-    connection.exec_driver_sql(f"REVOKE ALL ON {name} FROM {TENANT_ROLE}, {OPERATOR_ROLE}")
-    connection.exec_driver_sql(f"GRANT {_ALL} ON {name} TO {OPERATOR_ROLE}")
-    if name not in TENANT_MAY_NOT:
-        connection.exec_driver_sql(f"GRANT {TENANT_MAY[name]} ON {name} TO {TENANT_ROLE}")
-
-
-def _login_gaps(connection: sa.Connection) -> Iterator[str]:
-    query = "SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = session_user"
-    name, is_super, bypasses = connection.exec_driver_sql(query).one()
-    if is_super:
-        yield f"the login {name} is a superuser, whom no policy binds; sign in as another role"
-    elif bypasses:
-        yield f"the login {name} has BYPASSRLS; run ALTER ROLE {name} NOBYPASSRLS"
-
-
-def _role_gaps(connection: sa.Connection) -> Iterator[str]:
-    query = (
-        "SELECT rolname, rolsuper OR rolbypassrls, pg_has_role(rolname, 'MEMBER') FROM pg_roles"
-        " WHERE rolname = ANY (%s)"
-    )
-    roles = (TENANT_ROLE, OPERATOR_ROLE)
-    known = {row[0]: row[1:] for row in connection.exec_driver_sql(query, (list(roles),))}
-    for role in roles:
-        bypasses, is_member = known.get(role, (False, True))
-        if role not in known:
-            yield f"there is no role {role}; run `meterline db upgrade`"
-        if bypasses:
-            yield f"the role {role} would bypass the policies; run ALTER ROLE {role} NOBYPASSRLS"
-        if not is_member:
-            yield f"the login is no member of {role}; run GRANT {role} to it"
-    query = "SELECT rolname FROM pg_roles WHERE rolname <> %s AND pg_has_role(%s, oid, 'MEMBER')"
-    if TENANT_ROLE in known:
-        for other in connection.exec_driver_sql(query, (TENANT_ROLE, TENANT_ROLE)).scalars():
-            yield f"the role {TENANT_ROLE} is a member of {other} and can become it"
-
-
-def _wall_gaps(connection: sa.Connection) -> Iterator[str]:
-    yield from _table_gaps(connection)
-    yield from _policy_gaps(connection)
-    yield from _grant_gaps(connection)
-
-
-def _table_gaps(connection: sa.Connection) -> Iterator[str]:
-    query = (
-        "SELECT relname, relrowsecurity AND relforcerowsecurity,"
-        " pg_has_role(%s, relowner, 'MEMBER') FROM pg_class"
-        " WHERE relname = ANY (%s) AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)"
-    )
-    tables = connection.exec_driver_sql(query, (TENANT_ROLE, sorted(_BEHIND_POLICIES)))
-    for name, is_forced, is_owned in tables:
-        if not is_forced:
-            yield f"row-level security is not forced on {name}; run `meterline db upgrade`"
-        if is_owned:
-            yield f"the role {TENANT_ROLE} owns {name} and can take its walls down"
-
-
-def _policy_gaps(connection: sa.Connection) -> Iterator[str]:
-    query = (
-        "SELECT tablename, policyname, array_to_string(roles, ','), qual, with_check"
-        " FROM pg_policies WHERE tablename = ANY (%s) AND permissive = 'PERMISSIVE'"
-        " ORDER BY tablename, policyname"
-    )
-    found = connection.exec_driver_sql(query, (sorted(_BEHIND_POLICIES),)).all()
-    there = {(table, policy): rest for table, policy, *rest in found}
-    for table in sorted(_BEHIND_POLICIES):
-        for policy, (role, _) in _POLICIES.items():
-            if (table, policy) not in there:
-                yield f"{table} has no policy {policy}; run `meterline db upgrade`"
-            elif not _is_ours(policy, role, *there[table, policy]):
-                yield f"{table} has another policy {policy} than ours; run `meterline db upgrade`"
-    for table, policy in there:
-        if policy not in _POLICIES:
-            roles = there[table, policy][0]
-            yield f"{table} has a policy {policy} for {roles} that is none of ours; drop it"
-
-
-def _is_ours(policy: str, role: str, roles: str, condition: str, check: str) -> bool:
-    """Whether a policy says what ours does, in the server's own way to write it."""
-    bare = re.sub(r"::\w+|[\s()]", "", condition).casefold()
-    ours = re.sub(r"::\w+|[\s()]", "", _POLICIES[policy][1]).casefold()
-    return (roles, condition, bare) == (role, check, ours)
-
-
-def _grant_gaps(connection: sa.Connection) -> Iterator[str]:
-    query = (
-        "SELECT table_name, string_agg(privilege_type, ', ' ORDER BY privilege_type)"
-        " FROM information_schema.role_table_grants WHERE grantee IN (%s, 'PUBLIC')"
-        " AND table_name = ANY (%s) GROUP BY table_name ORDER BY table_name"
-    )
-    names = sorted({*TENANT_MAY, *TENANT_MAY_NOT})
-    for name, granted in connection.exec_driver_sql(query, (TENANT_ROLE, names)):
-        more = set(granted.split(", ")) - set(TENANT_MAY.get(name, "").split(", "))
-        if more:
-            may = ", ".join(sorted(more))
-            yield f"the role {TENANT_ROLE} may {may} {name}; run `meterline db upgrade`"
-
-
-def _version_gaps(connection: sa.Connection) -> Iterator[str]:
-    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
-    if version < MIN_VERSION:
-        yield f"PostgreSQL {version} is older than {MIN_VERSION}, the oldest that is supported"
+    kind = "SEQUENCE" if name == BOOKING_SEQUENCE else "TABLE"
+    # It takes back what is granted on single columns, too.
+    connection.exec_driver_sql(f"REVOKE ALL ON {kind} {name} FROM PUBLIC, {', '.join(ROLES)}")
+    for role, rights in RIGHTS.items():
+        if name in rights:
+            connection.exec_driver_sql(f"GRANT {rights[name]} ON {kind} {name} TO {role}")

@@ -36,6 +36,14 @@ class TooLargeError(Exception):
     """A write was refused for its size."""
 
 
+def unfit_header() -> InvalidError:
+    """Return the error for a header that HTTP cannot send. Its text, a token, is not repeated."""
+    return InvalidError(
+        "influx_refused",
+        "METERLINE_INFLUX_TOKEN has characters that no header of HTTP can hold",
+    )
+
+
 def read_answer(status: int, text: str) -> MeterlineError | RejectedError | TooLargeError:
     """Return what an answer that is no success means.
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import orjson
 import urllib3
 
-from collector.influx.errors import RejectedError, TooLargeError, read_answer
+from collector.influx.errors import RejectedError, TooLargeError, read_answer, unfit_header
 from collector.influx.target import Target
 from ledger.errors import InvalidError, UnavailableError
 
@@ -81,6 +81,8 @@ class Transport:
             raise UnavailableError(
                 "influx_unavailable", f"InfluxDB does not answer at {self._url}: {error}"
             ) from error
+        except ValueError:
+            raise unfit_header() from None
         if response.status < _REDIRECTED:
             return Answer(response.headers, response.data)
         refusal = read_answer(response.status, response.data.decode(errors="replace"))

@@ -9,7 +9,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 
-from collector.influx.errors import RejectedError, UncertainError, read_answer
+from collector.influx.errors import RejectedError, UncertainError, read_answer, unfit_header
 from collector.influx.target import Target
 from ledger.errors import UnavailableError
 
@@ -63,6 +63,8 @@ class Writer:
             raise UncertainError(
                 "influx_unavailable", f"InfluxDB did not answer at {self._url}: {error}"
             ) from error
+        except ValueError:
+            raise unfit_header() from None
         return 0
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from collector.relay.reading import Oldest, read_parcels
 from collector.relay.store import CALL_POINTS, list_due_tenants, mark_shipped
 from ledger.clock import Clock
 from ledger.errors import ConflictError, MeterlineError, UnavailableError
-from ledger.session import operator_session, tenant_session
+from ledger.session import insist, operator_session, tenant_session
 from ledger.shipping import note_failure, note_recovery
 from ledger.tenant import TenantId
 
@@ -90,6 +90,7 @@ class Relay:
         self._call = timedelta(seconds=target.timeout_seconds)
         self._held: dict[TenantId, datetime] = {}
         self._oldest: tuple[datetime, Oldest] | None = None
+        self._sent: Posting | None = None
         self._failures = 0
         self._is_well = False
 
@@ -113,18 +114,40 @@ class Relay:
         except MeterlineError as error:
             shipped.error = error
             return
+        try:
+            self._send(self._load(tenants, oldest, shipped), shipped)
+        except Exception:
+            self._await_landing()
+            raise
+        self._let_go(shipped.error)
+
+    def _send(self, cargoes: Iterable[Cargo], shipped: Shipped) -> None:
+        self._sent = None
         sent: Posting | None = None
-        for cargo in self._load(tenants, oldest, shipped):
+        for cargo in cargoes:
             posted = None if sent is None else sent.wait()
             if posted is not None and posted.error is not None:
                 break
             # While InfluxDB takes one cargo, the one before is marked and the next one is read.
             before, sent = sent, Posting(cargo, self._post)
+            self._sent = sent
             if before is not None and posted is not None:
                 self._finish(before.cargo, posted, shipped)
         if sent is not None:
             self._finish(sent.cargo, sent.wait(), shipped)
-        self._let_go(shipped.error)
+
+    def _await_landing(self) -> None:
+        """Wait for the cargo underway, so that it does not land after what the next run sends."""
+        if self._sent is None:
+            return
+        try:
+            is_certain = not isinstance(self._sent.wait().error, UncertainError)
+        except UnavailableError:  # of the ledger, which was asked before the call
+            is_certain = True
+        except Exception:  # noqa: BLE001 - what stopped the run is told, and this is not it
+            is_certain = False
+        if not is_certain:
+            self._abandon()
 
     def _load(
         self, tenants: Iterable[TenantId], oldest: Oldest, shipped: Shipped
@@ -179,10 +202,15 @@ class Relay:
         now = self._clock()
         until = None if is_last else now + _LEASE_CALLS * self._call
         parcels = cargo.parcels.get(tenant_id, [])
-        with tenant_session(self._engine, tenant_id, write=True) as session:
-            is_ours = self._leases.prolong(session, until=until)
-            if is_ours and parcels:
-                mark_shipped(session, parcels, posted.delivered[tenant_id], now)
+
+        def mark() -> bool:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                is_ours = self._leases.prolong(session, until=until)
+                if is_ours and parcels:
+                    mark_shipped(session, parcels, posted.delivered[tenant_id], now)
+            return is_ours
+
+        is_ours = insist(mark)
         if is_ours and until is not None:
             self._held[tenant_id] = until
         else:
@@ -215,12 +243,18 @@ class Relay:
     def _let_go(self, error: MeterlineError | None) -> None:
         """Give back what is leased still: after an error, and of tenants that went wrong."""
         if isinstance(error, UncertainError):
-            # What was sent may arrive late, after newer figures. So nobody, not even this relay,
-            # sends for these tenants before their leases have ended.
-            self._leases = Leases(self._engine, owner=uuid4().hex)
-        else:
-            for tenant_id in self._held:
-                self._leases.release(tenant_id)
+            self._abandon()
+            return
+        for tenant_id in self._held:
+            self._leases.release(tenant_id)
+        self._held.clear()
+
+    def _abandon(self) -> None:
+        """Leave the leases as they are: what was sent may arrive late, after newer figures.
+
+        So nobody, not even this relay, sends for these tenants before they have ended.
+        """
+        self._leases = Leases(self._engine, owner=uuid4().hex)
         self._held.clear()
 
     def _read_oldest(self) -> Oldest:

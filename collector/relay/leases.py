@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from ledger.models import relay_state
-from ledger.session import TenantSession, tenant_session
+from ledger.session import TenantSession, insist, tenant_session
 from ledger.tenant import TenantId
 
 _STATE = relay_state.c
@@ -34,13 +34,18 @@ class Leases:
         Raises:
             UnavailableError: `ledger_unavailable`.
         """
-        with tenant_session(self._engine, tenant_id, write=True) as session:
-            if self._update(session, now=now, until=until):
-                return True
-            known = sa.select(_STATE.tenant_id).where(_STATE.tenant_id == tenant_id)
-            if session.connection.execute(known).first() is not None:
-                return False
-        return self._take_first(tenant_id, until=until)
+
+        def take_again() -> bool | None:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                if self._update(session, now=now, until=until):
+                    return True
+                known = sa.select(_STATE.tenant_id).where(_STATE.tenant_id == tenant_id)
+                return None if session.connection.execute(known).first() is None else False
+
+        taken = insist(take_again)
+        if taken is not None:
+            return taken
+        return insist(lambda: self._take_first(tenant_id, until=until))
 
     def prolong(self, session: TenantSession, *, until: datetime | None) -> bool:
         """Tell, inside a writing transaction, whether the session's tenant is ours still.
@@ -58,8 +63,12 @@ class Leases:
 
     def release(self, tenant_id: TenantId) -> None:
         """Give a lease back, if it is ours still."""
-        with tenant_session(self._engine, tenant_id, write=True) as session:
-            self.prolong(session, until=None)
+
+        def give_back() -> None:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                self.prolong(session, until=None)
+
+        insist(give_back)
 
     def _update(self, session: TenantSession, *, now: datetime, until: datetime) -> bool:
         is_free = sa.or_(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -10,6 +11,7 @@ from collector.influx.query import Reader, quote_name, quote_text
 from collector.influx.target import Target
 from collector.influx.transport import Transport
 from collector.relay.points import MEASUREMENTS, USAGE, to_stamp
+from ledger.columns import in_order_of
 from ledger.errors import InvalidError
 from ledger.models import (
     quarantined_points,
@@ -21,7 +23,7 @@ from ledger.models import (
     usage_tenant_days,
 )
 from ledger.period import FIRST_DATE, LAST_DATE, DateRange, day_start
-from ledger.session import TenantSession, tenant_session
+from ledger.session import TenantSession, insist, tenant_session
 from ledger.tenant import Tenant
 
 _RAW = usage_metrics.c
@@ -46,13 +48,17 @@ def make_due(
     with tenant_session(engine, tenant.tenant_id) as session:
         found = _list_dates(session, dates)
     for day in found:
-        with tenant_session(engine, tenant.tenant_id, write=True) as session:
-            _make_batches_due(session, day, now=now)
-            _make_figures_due(session, day)
+        insist(partial(_make_day_due, engine, tenant, day, now=now))
         yield day
     with tenant_session(engine, tenant.tenant_id, write=True) as session:
         # Whatever was refused is tried again with its day, and kept again if it is refused again.
         _forget_refusals(session, tenant, dates)
+
+
+def _make_day_due(engine: sa.Engine, tenant: Tenant, day: date, *, now: datetime) -> None:
+    with tenant_session(engine, tenant.tenant_id, write=True) as session:
+        _make_batches_due(session, day, now=now)
+        _make_figures_due(session, day)
 
 
 def _list_dates(session: TenantSession, dates: DateRange) -> list[date]:
@@ -121,11 +127,10 @@ def _queue_batches(session: TenantSession, batch_ids: Sequence[int], *, now: dat
 
 
 def _make_figures_due(session: TenantSession, day: date) -> None:
-    for table in (usage_rollups_daily, usage_tenant_days):
+    for table, key in ((usage_rollups_daily, _ROW.rollup_id), (usage_tenant_days, _DAY.date)):
+        of_day = (table.c.tenant_id == session.tenant_id, table.c.date == day)
         session.connection.execute(
-            sa.update(table)
-            .where(table.c.tenant_id == session.tenant_id, table.c.date == day)
-            .values(shipped_revision=0)
+            sa.update(table).where(in_order_of(key, *of_day)).values(shipped_revision=0)
         )
 
 

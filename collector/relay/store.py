@@ -103,11 +103,14 @@ def _tuples(session: TenantSession, query: sa.Select[Any]) -> Events:
 def mark_shipped(
     session: TenantSession, parcels: Sequence[Parcel], delivered: Delivered, now: datetime
 ) -> None:
-    """Mark parcels of a tenant as shipped. The caller holds its lease in this transaction."""
+    """Mark parcels of a tenant as shipped. The caller holds its lease in this transaction.
+
+    Rows are locked as costing locks them: in the order of their keys, and before any day.
+    """
     for parcel in parcels:
         _mark_batches(session, parcel.batches, parcel.part)
-        _mark_rows(session, parcel.rows)
-        _mark_days(session, parcel.days)
+    _mark_rows(session, sorted(row for parcel in parcels for row in parcel.rows))
+    _mark_days(session, sorted(day for parcel in parcels for day in parcel.days))
     _quarantine(session, parcels, delivered, now)
     expired = delivered.expired + sum(parcel.expired for parcel in parcels)
     if expired:

@@ -14,7 +14,7 @@ from costing.reports.store import TenantSums, read_tenant_sums
 from ledger.errors import InvalidError
 from ledger.money import Nanos
 from ledger.session import OperatorSession
-from ledger.tenant import UNATTRIBUTED, TenantId
+from ledger.tenant import UNATTRIBUTED, TenantId, parse_label
 
 DEFAULT_AI_THRESHOLD = Fraction(3, 10)
 MAX_PAGE_SIZE = 500
@@ -87,6 +87,8 @@ class GridQuery:
     page_size: int = 50
 
     def __post_init__(self) -> None:
+        if self.plan is not None:
+            parse_label(self.plan, key="plan")
         if self.page < 1:
             raise InvalidError(
                 "invalid_page", "pages are counted from 1", key="page", value=self.page

@@ -29,9 +29,11 @@ NOONS = [
 ]
 DAYS = sorted({(noon + timedelta(days=n)).date() for noon in NOONS for n in range(-3, 4)})
 times = st.builds(
-    lambda noon, minutes: noon + timedelta(minutes=minutes),
+    lambda noon, minutes, part: noon + timedelta(minutes=minutes, microseconds=part),
     st.sampled_from(NOONS),
     st.integers(-1440, 1440),
+    # Just before midnight, too: such a time must not be rounded into the next day.
+    st.sampled_from((0, -1, -300, -501)),
 )
 labels = {
     "tenant": st.just(ACME),

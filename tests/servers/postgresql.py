@@ -19,7 +19,7 @@ from ledger.models import BOOKING_SEQUENCE, ONLY_ON, metadata
 from tests.processes import free_port
 from tests.servers.presence import find_program
 
-_DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 SUPERUSER = "postgres"
 """Whom no policy binds."""
 LOGIN = "meterline"
@@ -46,8 +46,8 @@ class PostgreSql:
     """A server of its own. As root it runs as the user whom the package brings."""
 
     def __init__(self, *, in_memory: bool = True, **settings: str) -> None:
-        self._initdb = find_program("initdb", *_DEBIAN)
-        self._postgres = find_program("postgres", *_DEBIAN)
+        self._initdb = find_program("initdb", *DEBIAN)
+        self._postgres = find_program("postgres", *DEBIAN)
         self._user = SUPERUSER if os.geteuid() == 0 else None
         self._settings = {**_SETTINGS, **settings}
         has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
@@ -100,6 +100,15 @@ class PostgreSql:
             self._process.send_signal(how)
             self._process.wait()
             self._process = None
+
+    def stand_by(self) -> None:
+        """Start the server anew as a standby, which can be read; made with `wal_level=replica`."""
+        self.stop()
+        signal_file = self._folder / "data" / "standby.signal"
+        signal_file.touch()
+        if self._user is not None:
+            shutil.chown(signal_file, self._user)
+        self.start()
 
     def close(self) -> None:
         """Stop the server and remove what it kept."""

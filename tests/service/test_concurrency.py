@@ -6,7 +6,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,9 +24,11 @@ from ledger.engine import create_ledger_engine
 from ledger.event import Status
 from ledger.models import price_books, usage_metrics, usage_rollups_daily
 from ledger.session import operator_session
+from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
 from tests.conftest import Run
 from tests.interleaving import at_once, before_statement, before_write
+from tests.onlooker import Onlooker
 from tests.processes import Launcher, Sender, Server
 
 EVENTS = 1000
@@ -196,6 +198,53 @@ def test_batches_booked_all_through_costing_are_all_costed(
     at_once([write, cost])
     costing.run(now=NOW)
     assert EVENTS == count_costed(engine)
+
+
+@contextmanager
+def booking_before_each(engine: sa.Engine, text: str, intake: Intake) -> Iterator[None]:
+    """Book one more event whenever the engine is about to execute `text…`, up to 20 in all."""
+    numbers = iter(range(1, 21))
+
+    def on_statement(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith(text) and (number := next(numbers, None)):
+            submit(intake, sms(f"SM{number}"))
+
+    sa.event.listen(engine, "before_cursor_execute", on_statement)
+    yield
+    sa.event.remove(engine, "before_cursor_execute", on_statement)
+
+
+@pytest.mark.ledger("postgresql")  # on SQLite nobody books while costing writes
+@pytest.mark.parametrize("wait", [False, True])
+def test_usage_that_comes_while_a_tenant_is_costed_is_for_the_next_pass(
+    engine: sa.Engine, intake: Intake, other_intake: Intake, costing: Costing, *, wait: bool
+) -> None:
+    submit(intake, sms("SM0"))
+    with booking_before_each(engine, "DELETE FROM usage_batches", other_intake):
+        done = [costing.run(now=NOW, wait=wait).batches for _ in range(3)]
+    assert [1, 1, 1] == done
+
+
+@pytest.mark.ledger("postgresql")
+def test_a_tenant_that_is_booked_all_the_time_is_rebuilt_nevertheless(
+    engine: sa.Engine, intake: Intake, other_intake: Intake, costing: Costing
+) -> None:
+    submit(intake, sms("SM0"))
+    with booking_before_each(engine, "DELETE FROM usage_batches", other_intake):
+        costing.rebuild(now=NOW)
+    assert (2, 3) == (count_costed(engine), count_booked(engine))
+
+
+@pytest.mark.ledger("postgresql")
+def test_a_rebuild_costs_what_has_piled_up_before_it_holds_the_figures(
+    engine: sa.Engine, intake: Intake, costing: Costing, ledger: Onlooker
+) -> None:
+    submit(intake, sms("SM0"))
+    seen: list[tuple[Any, ...]] = []
+    look = partial(ledger.row, "SELECT count(*) FROM usage_batches")
+    with before_statement(engine, "SELECT usage_checkpoints", lambda: seen.append(look())):
+        costing.rebuild(TenantId("acme"), now=NOW)
+    assert [(0,)] == seen
 
 
 def test_a_worker_goes_on_when_another_rates_by_a_book_that_is_new_to_it(

@@ -55,6 +55,32 @@ def test_a_bad_event_never_fails_its_neighbours(engine: sa.Engine, intake: Intak
     assert (expected, [("a",), ("d",)]) == (answers, stored(engine, "event_id"))
 
 
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("id", "tenant", "time", "channel", "direction", "source", "feature", "quantity"),
+        *("metadata.model", "metadata.campaignId", "metadata.unheard_of", "metadata.KEY", "KEY"),
+    ],
+)
+def test_text_that_no_database_holds_is_rejected_and_its_neighbours_are_stored(
+    intake: Intake, field: str, text: str
+) -> None:
+    place, _, name = field.rpartition(".")
+    change = {text if name == "KEY" else name: text}
+    changes = {place: change} if place else change
+    before, _, after = book(intake, sms("a"), sms("b") | changes, sms("c"))
+    assert ("stored", "stored") == (before, after)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"])
+def test_a_tenant_alone_that_no_database_holds_is_rejected_by_name(
+    intake: Intake, text: str
+) -> None:
+    (result,) = intake.book([sms(tenant=text)], only_tenant=None, now=NOW)
+    assert ("invalid_tenant", "tenant", "a?b") == (result.code, result.key, result.value)
+
+
 def test_ids_of_different_tenants_are_different(engine: sa.Engine, intake: Intake) -> None:
     answers = book(intake, sms("a"), sms("a", tenant="karachi"))
     found = stored(engine, "tenant_id", "event_id")

@@ -230,6 +230,7 @@ def test_pages_of_the_grid_keep_the_filters(grid: Open, engine: sa.Engine) -> No
         ("unknown_choice", "sort=size"),
         ("unknown_choice", "order=up"),
         ("unknown_choice", "high_ai=1"),
+        ("invalid_label", "plan=a%00b"),
         ("invalid_threshold", "ai_threshold=30%25"),
         ("invalid_page", "page=0"),
         ("invalid_page", "page=one"),

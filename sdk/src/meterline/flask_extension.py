@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from flask import Flask, Response, g
 
-from meterline.context import current_scope, working_for
+from meterline.context import current_scope, serving
 from meterline.middleware import ScopedBody, Told, ask
 from meterline.notices import Notices
 
@@ -38,7 +38,7 @@ class MeterlineContext:
 
     def _enter(self) -> None:
         stack = ExitStack()
-        stack.enter_context(working_for(*ask(self._scope_of, notices=self._notices)))
+        stack.enter_context(serving(*ask(self._scope_of, notices=self._notices)))
         setattr(g, _NAME, stack)
 
 

@@ -140,7 +140,8 @@ class Meter:
         Args:
             client: an `OpenAI`, `AsyncOpenAI`, `AzureOpenAI`, or what was made from one.
             inject_stream_usage: ask for the usage of streamed chats; the caller never sees the
-                chunk that brings it. By default where the host is OpenAI or Azure.
+                chunk that brings it. By default where the host is OpenAI itself: others may
+                refuse a request that asks.
         """
 
         def wrap(sink: Sink) -> ClientT:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapp
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from meterline.context import Scope, working_for
+from meterline.context import Scope, Scopes, serving, swap_scopes
 from meterline.notices import Notice, Notices
 
 if TYPE_CHECKING:
@@ -45,37 +45,46 @@ class WsgiMiddleware:
     ) -> Iterable[bytes]:
         """Answer a request."""
         scope = ask(self._scope_of, environ, notices=self._notices)
-        with working_for(*scope):
+        with serving(*scope) as inner:
             body = self._app(environ, start_response)
         is_read_by_server = isinstance(body, environ.get("wsgi.file_wrapper") or ())
         if is_read_by_server or isinstance(body, list | tuple):
             return body
-        return ScopedBody(body, scope)
+        return ScopedBody(body, inner)
 
 
 class ScopedBody:
-    """An answer whose parts are made in the context of its request."""
+    """An answer whose parts are made in the context of its request.
+
+    What a generator enters between two parts holds for its next one, and for nobody else.
+    """
 
     def __init__(self, body: Iterable[bytes], scope: Scope) -> None:
         self._body = body
-        self._scope = scope
+        self._scopes: Scopes = (scope,)
         self._parts: Iterator[bytes] | None = None
 
     def __iter__(self) -> "Iterator[bytes]":
         return self
 
     def __next__(self) -> bytes:
-        with working_for(*self._scope):
+        outer = swap_scopes(self._scopes)
+        try:
             if self._parts is None:
                 self._parts = iter(self._body)
             return next(self._parts)
+        finally:
+            self._scopes = swap_scopes(outer)
 
     def close(self) -> None:
         """End the answer, as servers do."""
         close = getattr(self._body, "close", None)
         if close is not None:
-            with working_for(*self._scope):
+            outer = swap_scopes(self._scopes)
+            try:
                 close()
+            finally:
+                swap_scopes(outer)
 
 
 class AsgiMiddleware:
@@ -106,7 +115,7 @@ class AsgiMiddleware:
         except Exception as error:  # noqa: BLE001 - it costs the request nothing but its tenant
             self._notices.note(Notice.CONTEXT, type(error).__name__)
             self._notices.publish()
-        with working_for(*read_scope(told, self._notices)):
+        with serving(*read_scope(told, self._notices)):
             await self._app(scope, receive, send)
 
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from meterline.clock import now
 from meterline.context import Scope, current_scope
+from meterline.copies import Detachable, same
 from meterline.faults import report_fault, warn
 from meterline.labels import as_id, as_label, is_feature
 from meterline.parsing import parse_json, use_fast_parser
@@ -81,7 +82,7 @@ def _meter_again_on_change(client: Any, metering: _Metering) -> None:
             _meter_inner(client.client, metering)
         return changed
 
-    client.set_sendgrid_data_residency = set_sendgrid_data_residency
+    client.set_sendgrid_data_residency = Detachable(set_sendgrid_data_residency, change)
 
 
 @lru_cache(maxsize=8)
@@ -99,6 +100,16 @@ def _metered_class(base: Any) -> type[Any]:
             response = super()._make_request(opener, request, *values, **named)
             _book(request, response, self.__dict__.get(_MARK))
             return response
+
+        def __copy__(self) -> Any:
+            made = type(self).__new__(type(self))
+            made.__dict__.update(self.__dict__)
+            return made
+
+        def __reduce__(self) -> Any:
+            bare = base.__new__(base)  # a sink cannot be pickled
+            bare.__dict__.update({k: v for k, v in self.__dict__.items() if k != _MARK})
+            return same, (bare,)
 
     Client.__qualname__ = base.__qualname__
     Client.__module__ = base.__module__

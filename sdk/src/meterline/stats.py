@@ -19,6 +19,7 @@ class Stats(NamedTuple):
         dropped: events that found no room, or made room for others.
         pending: events that wait for their result.
         held: of the pending ones, those whose tenant the collector does not know.
+        exposed: of the pending ones, those in memory, which a kill of the process would lose.
         refused: usages that cannot be sent and were never taken.
         withheld: metadata values, sources and features that were left out.
         damaged: stretches of spool files that could not be read.
@@ -37,6 +38,7 @@ class Stats(NamedTuple):
     dropped: int = 0
     pending: int = 0
     held: int = 0
+    exposed: int = 0
     refused: int = 0
     withheld: int = 0
     damaged: int = 0

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from meterline.clock import now
 from meterline.context import Scope, current_scope
+from meterline.copies import Detachable
 from meterline.faults import report_fault, warn
 from meterline.labels import as_id
 from meterline.parsing import parse_json, use_fast_parser
@@ -65,14 +66,15 @@ def meter_twilio(
         raise TypeError(f"not a client of the twilio package: {type(client).__name__}")
     metered_by = getattr(http, _MARK, None)
     if metered_by is not None:
-        if metered_by != sink:
+        if metered_by.ours != sink:
             warn("this Twilio client is metered already, by another meter; it stays with that one")
         return client
     use_fast_parser()
     metered = _meter_async if getattr(http, "is_async", False) else _meter
-    setattr(http, _MARK, sink)
     urls = {_CALLS: callback_url, _MESSAGES: message_callback_url}
-    http.request = metered(send, sink, {path: url for path, url in urls.items() if url})
+    callbacks = {path: url for path, url in urls.items() if url}
+    setattr(http, _MARK, Detachable(sink, None))
+    http.request = Detachable(metered(send, sink, callbacks), send)
     return client
 
 
@@ -165,14 +167,14 @@ def read_message(message: _Data, sent: _Data, scope: Scope) -> Usage | None:
     media = _whole(message.get("num_media"))
     if not media and sent.get("MediaUrl"):
         media, metadata["provisional"] = len(_listed(sent["MediaUrl"])), True
-    if media:
+    if _is_other_network(message) or _is_other_network(sent):
+        channel, quantity, metadata = "sms", 1, {"provisional": True}
+    elif media:
         channel, quantity = "mms", 1
         metadata["num_media"] = media
     else:
         channel, quantity = "sms", _whole(message.get("num_segments"))
-        if _is_other_network(message) or _is_other_network(sent):
-            quantity, metadata["provisional"] = 1, True
-        elif not quantity:
+        if not quantity:
             text = message.get("body") or sent.get("Body") or ""
             quantity, metadata["provisional"] = count_segments(text), True
     return Usage(

@@ -281,36 +281,6 @@ def test_booking_that_a_deadlock_ended_is_done_again_and_stored(
     assert ([{"stored": 2}], []) == (answers, differences(engine, prices))
 
 
-GIVE_UP = """
-CREATE SEQUENCE attempts;
-GRANT USAGE ON SEQUENCE attempts TO PUBLIC;
-CREATE FUNCTION give_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF nextval('attempts') <= 2 THEN RAISE EXCEPTION 'given up' USING ERRCODE = '40001'; END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER give_up BEFORE INSERT ON usage_batches FOR EACH ROW EXECUTE FUNCTION give_up();
-"""
-
-
-@pytest.mark.ledger("postgresql", own=True)
-def test_booking_that_could_not_be_serialised_is_done_again_and_stored(
-    database: Database, intake: Intake, engine: sa.Engine, prices: PriceBook
-) -> None:
-    database.server.administer(GIVE_UP, database=database.name)
-    assert ({"stored": 100}, []) == (post(intake), differences(engine, prices))
-
-
-@pytest.mark.ledger("postgresql", own=True)
-def test_costing_that_could_not_be_serialised_is_done_again(
-    database: Database, intake: Intake, costing: Costing, engine: sa.Engine, prices: PriceBook
-) -> None:
-    post(intake)
-    on_rollups = GIVE_UP.replace("usage_batches", "usage_rollups_daily")
-    database.server.administer(on_rollups, database=database.name)
-    done = costing.run(now=NOW).batches
-    assert (1, []) == (done, differences(engine, prices))
-
-
 @pytest.fixture
 def limited(engine: sa.Engine) -> Iterator[sa.Engine]:
     """An engine whose transactions wait 100 ms for a lock and take 200 ms for a statement."""

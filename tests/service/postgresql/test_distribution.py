@@ -1,5 +1,7 @@
 """`db distribute` on a stand-in of Citus: its functions note their calls, no cluster is there."""
 
+from pathlib import Path
+
 import pytest
 
 from ledger.engine import create_ledger_engine
@@ -85,6 +87,12 @@ def test_the_statements_are_printed_on_any_database(meterline: Run) -> None:
         len(printed),
         printed[3],
     )
+
+
+@pytest.mark.ledger("sqlite")
+def test_the_page_on_scaling_lists_them_all(meterline: Run) -> None:
+    page = (Path(__file__).parents[3] / "docs/scaling.md").read_text()
+    assert meterline("db", "distribute", "--dry-run").stdout in page
 
 
 def test_a_database_that_is_no_cluster_is_refused_with_what_to_do(meterline: Run) -> None:

@@ -154,6 +154,30 @@ def test_a_collector_without_gzip_is_sent_plain_bodies(meter: Meter, collector: 
     assert ids == collector.ids()
 
 
+def test_a_collector_that_reads_not_even_plain_bodies_is_left_in_peace_between_tries(
+    make_meter: MakeMeter, collector: Collector
+) -> None:
+    asked = 0
+    refuse = always(
+        "415 Unsupported Media Type",
+        b'{"type":"urn:meterline:problem:unsupported_encoding","code":"unsupported_encoding"}',
+    )
+
+    def count(app: Any, environ: dict[str, Any], start_response: Any) -> Iterable[bytes] | None:
+        nonlocal asked
+        asked += 1
+        return refuse(app, environ, start_response)
+
+    collector.weather = count
+    meter = make_meter(interval=0.001)
+    ids = record_many(meter)
+    wait_for_failures(meter, 2)
+    told = (asked <= 4, meter.stats().last_failure)
+    collector.weather = None
+    assert meter.flush(30)
+    assert ((True, "status 415, unsupported_encoding"), ids) == (told, collector.ids())
+
+
 def test_bodies_are_sent_in_gzip(meter: Meter, collector: Collector) -> None:
     seen: list[str | None] = []
 

@@ -14,7 +14,7 @@ from ledger.session import operator_session
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant
 from meterline import Meter
-from meterline.delivery.folder import LETTERS
+from meterline.delivery.letterbox import LETTERS
 from tests.collector import Collector
 from tests.processes import wait_until
 from tests.service.sdk.conftest import MakeMeter, record_sms

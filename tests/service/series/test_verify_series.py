@@ -72,6 +72,14 @@ def test_corrections_that_are_shipped_have_no_difference(
     assert ([], []) == (waiting, verify())
 
 
+def test_an_event_just_before_midnight_is_in_the_series_of_its_day(
+    book: Book, ship: Ship, verify: Verify
+) -> None:
+    book(sms("a", time="2026-03-08T23:59:59.9997Z"))
+    ship()
+    assert [] == verify()
+
+
 def test_a_ledger_and_series_without_anything_have_no_difference(verify: Verify) -> None:
     assert [] == verify()
 

@@ -68,6 +68,13 @@ def test_values_that_look_personal_are_stored_as_a_keyed_hash(value: object) -> 
     assert (True, False) == (kept.startswith("hmac:"), str(value) in kept)
 
 
+@pytest.mark.parametrize(
+    "value", ["sms_14155552671", "14155552671_sms", "sms_415-555-2671", "tel14155552671"]
+)
+def test_a_phone_number_that_letters_touch_is_stored_as_a_keyed_hash(value: str) -> None:
+    assert stored(campaignId=value)["campaignId"].startswith("hmac:")
+
+
 def test_the_same_value_has_the_same_hash_under_the_same_key_only() -> None:
     other = MetadataPolicy(hash_key=b"another key of the tests")
     number = {"phoneNumber": "+15551234567"}
@@ -87,6 +94,8 @@ def test_without_a_key_personal_values_are_left_out() -> None:
         "2026-03-09",
         "2026-03-09 12:00",
         "claude-3-5-sonnet-20241022",
+        "d-f43daeeaef504760851f727007e0b5d0",
+        "msg_0123456789abcdef",
         "550e8400-e29b-41d4-a716-446655440000",
         "SMb7c0a2ce80504485a6f653a7110836f5",
         "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
@@ -167,6 +176,13 @@ def test_what_gets_a_column_of_its_own_cannot_be_personal(key: str, value: str) 
     with pytest.raises(InvalidError) as refused:
         clean(POLICY, {key: value})
     assert "personal_data" == refused.value.code
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-sonnet-4@20250514", "ft:gpt-4o-mini-2024-07-18:acme::12345678"]
+)
+def test_a_model_may_end_with_a_day_or_a_serial_number(model: str) -> None:
+    assert model == stored(model=model)["model"]
 
 
 def test_personal_values_leave_no_trace_in_what_fingerprints_are_made_of() -> None:

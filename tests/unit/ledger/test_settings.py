@@ -165,3 +165,29 @@ def test_the_secrets_of_providers_are_not_shown(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("METERLINE_PUBLIC_URL", "https://meter.example")
     monkeypatch.setenv(f"METERLINE_{name}", "a-very-secret-token")
     assert "very-secret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("text", ["s3cret-of-a-test\r", "s3cret-of-a-test\n", " s3cret-of-a-test "])
+def test_blanks_around_a_token_are_none_of_it(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    # A file of settings that was written on Windows ends its lines with CR and LF.
+    monkeypatch.setenv("METERLINE_INFLUX_TOKEN", text)
+    token = load_settings().influx_token
+    assert token is not None
+    assert "s3cret-of-a-test" == token.get_secret_value()
+
+
+def test_a_token_of_blanks_alone_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METERLINE_INFLUX_TOKEN", "\r\n")
+    assert load_settings().influx_token is None
+
+
+@pytest.mark.parametrize(
+    "text", ["s3cret\nof-a-test", "s3cret\u2019s", "s3cret\u00fc", "s3cret\x7f"]
+)
+def test_a_token_that_no_header_can_hold_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("METERLINE_INFLUX_TOKEN", text)
+    with pytest.raises(InvalidError, match="METERLINE_INFLUX_TOKEN: has characters") as caught:
+        load_settings()
+    assert "s3cret" not in caught.value.message

@@ -88,4 +88,5 @@ def test_a_400_that_says_nothing_of_an_event_condemns_none(body: bytes) -> None:
 
 
 def test_a_collector_without_gzip_gets_plain_bodies() -> None:
-    assert Plain() == judge(415, problem("unsupported_encoding"), count=1)
+    expected = Plain("status 415, unsupported_encoding")
+    assert expected == judge(415, problem("unsupported_encoding"), count=1)

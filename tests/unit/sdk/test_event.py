@@ -7,12 +7,33 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.personal import is_personal
+from collector.personal import is_personal, is_personal_label
 from meterline.delivery.event import MAX_METADATA_BYTES, encode_usage
 from meterline.usage import Usage
+
+TOUCHED = [
+    "sms_14155552671",
+    "tel14155552671",
+    "14155552671_sms",
+    "4155552671ext",
+    "sms_14155552671_done",
+    "sms-14155552671",
+    "sms_415-555-2671",
+    "wa.14155552671",
+]
+"""Phone numbers with letters at them."""
+
+NAMES = [
+    "gpt-4o-2024-08-06",
+    "claude-sonnet-4-20250514",
+    "claude-sonnet-4@20250514",
+    "ft:gpt-4o-mini-2024-07-18:acme::12345678",
+    "ft:gpt-4o-mini-2024-07-18:acme:suffix:12345678:ckpt-step-100",
+]
+"""Models whose names hold versions and serial numbers."""
 
 
 class Feature(StrEnum):
@@ -104,6 +125,11 @@ def test_a_line_is_one_line_of_json_whatever_is_in_it(name: str, value: str) -> 
         {"phoneNumber": "hidden"},
         {"note": "call +1 555 123 4567"},
         {"note": "ann@example.com"},
+        *({"note": number} for number in TOUCHED),
+        {"model": "sms_14155552671"},
+        {"model": "ann@example20250514"},
+        {"model": "ft:gpt-4o:ann@example.com::12345678"},
+        {"model": "gpt-4o::4155552671"},
         {"model": "ann@example.com"},
         {"number": 15551234567},
         {"number": 15551234567.0},
@@ -129,8 +155,31 @@ def test_metadata_that_must_not_or_cannot_be_sent_is_left_out_and_counted(
     assert (1, set()) == (encoded.withheld, set(kept) & {str(key) for key in metadata})
 
 
+@pytest.mark.parametrize("model", NAMES)
+def test_a_model_whose_name_holds_a_version_is_sent_and_taken(model: str) -> None:
+    metadata = event_of(metadata={"model": model})["metadata"]
+    assert (model, False) == (metadata.get("model"), is_personal_label(model))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "d-f43daeeaef504760851f727007e0b5d0",
+        "123e4567-e89b-12d3-a456-426614174000",
+        "SM12345678901234567890123456789012",
+        "msg_0123456789abcdef",
+        "2026-11-26T10:14:16Z",
+        "v20250514",
+    ],
+)
+def test_an_id_whose_letters_touch_digits_is_no_phone_number(value: str) -> None:
+    assert value == event_of(metadata={"note": value})["metadata"].get("note")
+
+
 @pytest.mark.parametrize("name", ["source", "feature"])
-@pytest.mark.parametrize("value", ["AI SMS", "", "x" * 65, "+15551234567", "5551234567"])
+@pytest.mark.parametrize(
+    "value", ["AI SMS", "", "x" * 65, "+15551234567", "5551234567", "sms_14155552671"]
+)
 def test_a_label_that_the_collector_would_refuse_costs_no_usage(name: str, value: str) -> None:
     encoded = encode_usage(usage(**{name: value}))
     assert (1, False) == (encoded.withheld, name in json.loads(encoded.line))
@@ -161,6 +210,7 @@ def test_metadata_is_never_larger_than_what_the_collector_takes() -> None:
         {"time": math.inf},
         {"time": 1e30},
         {"time": None},
+        {"time": datetime(2026, 11, 25, 10, 14, 16)},  # noqa: DTZ001 - a time that has no offset
         {"channel": None},
         {"channel": "x" * 9000},
         {"direction": 5},
@@ -180,7 +230,15 @@ def test_a_usage_that_cannot_be_sent_is_an_error_and_nothing_else(changes: dict[
         encode_usage(usage(**changes))
 
 
-@given(st.text(alphabet="+()-. 0123456789abc@%", min_size=1, max_size=40))
+@given(st.text(alphabet="+()-. 0123456789abc@%_:", min_size=1, max_size=40))
+@example("claude@20250514")
+@example("ft:gpt::12345678")
+def test_no_model_that_the_collector_refuses_is_sent(model: str) -> None:
+    metadata = event_of(metadata={"model": model}).get("metadata", {})
+    assert ("model" in metadata) == (not is_personal_label(model))
+
+
+@given(st.text(alphabet="+()-. 0123456789abc@%_", min_size=1, max_size=40))
 def test_no_text_that_looks_personal_to_the_collector_is_written(value: str) -> None:
     kept = event_of(metadata={"note": value}).get("metadata", {})
     assert not is_personal(kept.get("note"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from meterline.delivery.folder import LETTERS, FolderShelf
+from meterline.delivery.folder import FolderShelf
 from meterline.delivery.segment import Segment
 
 SIZE = 65_536
@@ -144,23 +144,3 @@ def test_a_folder_that_somebody_keeps_locked_is_an_error_after_a_while(path: Pat
             shelf_at(path).create(patience=0.01)
         other.communicate()
     assert shelf_at(path).create(patience=1).is_safe
-
-
-def test_letters_come_back_as_they_were_put(path: Path) -> None:
-    shelf = shelf_at(path)
-    shelf.add_letters([b"1", b"2"], max_bytes=1000)
-    shelf.add_letters([b"3"], max_bytes=1000)
-    assert (b"1", b"2", b"3") == tuple(shelf.take_letters().lines)
-
-
-def test_letters_that_come_while_others_are_taken_out_are_kept(path: Path) -> None:
-    shelf = shelf_at(path)
-    shelf.add_letters([b"1", b"2"], max_bytes=1000)
-    taken = shelf.take_letters()
-    shelf.add_letters([b"3"], max_bytes=1000)
-    taken.done([b"2"])
-    assert b"2\n3\n" == (path / LETTERS).read_bytes()
-
-
-def test_letters_beyond_the_limit_are_not_kept(path: Path) -> None:
-    assert 2 == shelf_at(path).add_letters([b"1234", b"1234", b"1234"], max_bytes=12)

@@ -8,7 +8,7 @@ from flask import Flask, Response, abort, request, stream_with_context
 from werkzeug.test import Client
 from werkzeug.wsgi import FileWrapper
 
-from meterline.context import Scope, current_scope, working_for
+from meterline.context import Scope, current_scope, swap_scopes, working_for
 from meterline.flask_extension import MeterlineContext
 from meterline.middleware import AsgiMiddleware, WsgiMiddleware
 
@@ -39,6 +39,14 @@ def streamed(_environ: Any, start_response: Any) -> Iterator[bytes]:
         yield show()
 
 
+def streamed_with_a_scope_inside(_environ: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    with working_for("branch"):
+        yield show()
+        yield show()
+    yield show()
+
+
 def get(app: Any, scope_of: Callable[[Any], Any]) -> str:
     return Client(WsgiMiddleware(app, scope_of)).get("/").get_data(as_text=True)
 
@@ -60,6 +68,31 @@ def test_nothing_is_left_of_a_request_when_it_is_over() -> None:
 def test_a_streamed_answer_that_waits_leaves_the_context_of_others_alone() -> None:
     parts = iter(WsgiMiddleware(streamed, tell)({}, lambda *_: None))  # type: ignore[arg-type] # nobody reads the head
     next(parts)
+    assert NOBODY == current_scope()
+
+
+def test_a_context_inside_a_streamed_answer_holds_until_it_ends() -> None:
+    inside = "('branch', 'portal')"
+    assert f"{inside}{inside}('acme', 'portal')" == get(streamed_with_a_scope_inside, tell)
+
+
+def test_a_streamed_answer_that_is_left_early_leaves_nothing_behind() -> None:
+    app = WsgiMiddleware(streamed_with_a_scope_inside, tell)
+    parts: Any = app({}, lambda *_: None)  # type: ignore[arg-type] # nobody reads the head
+    next(parts)
+    parts.close()
+    assert NOBODY == current_scope()
+
+
+def test_what_a_request_left_open_is_gone_when_it_is_over() -> None:
+    kept: list[Generator[bytes]] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        kept.append(streamed_with_a_scope_inside(environ, start_response))  # type: ignore[arg-type] # it is a generator
+        next(kept[0])
+        return [show()]
+
+    get(app, tell)
     assert NOBODY == current_scope()
 
 
@@ -175,6 +208,16 @@ def flask_app() -> Flask:
     def stream_apart() -> Response:
         return Response(show() for _ in range(2))
 
+    @app.route("/inside")
+    def stream_with_a_scope_inside() -> Response:
+        return Response(streamed_with_a_scope_inside({}, lambda *_: None))
+
+    @app.route("/left")
+    def leave_open() -> bytes:
+        parts = streamed_with_a_scope_inside({}, lambda *_: None)
+        app.extensions["parts"] = parts
+        return next(parts)
+
     return app
 
 
@@ -192,9 +235,18 @@ def test_an_answer_that_flask_streams_is_made_for_the_tenant_of_its_request(
     assert b"('acme', None)" * 2 == flask_app.test_client().get(path).data
 
 
-def test_nothing_is_left_of_a_flask_request_when_it_is_over(flask_app: Flask) -> None:
+def test_a_context_inside_an_answer_that_flask_streams_holds_until_it_ends(
+    flask_app: Flask,
+) -> None:
     MeterlineContext(lambda: "acme", flask_app)
-    flask_app.test_client().get("/")
+    expected = b"('branch', None)('branch', None)('acme', None)"
+    assert expected == flask_app.test_client().get("/inside").data
+
+
+@pytest.mark.parametrize("path", ["/", "/stream", "/apart", "/inside", "/left"])
+def test_nothing_is_left_of_a_flask_request_when_it_is_over(flask_app: Flask, path: str) -> None:
+    MeterlineContext(lambda: "acme", flask_app)
+    flask_app.test_client().get(path)
     assert NOBODY == current_scope()
 
 
@@ -220,3 +272,37 @@ def test_a_generator_that_is_ended_in_another_context_raises_nothing() -> None:
     contextvars.copy_context().run(next, parts)
     parts.close()
     assert NOBODY == current_scope()
+
+
+def wait(tenant: str) -> Generator[Scope]:
+    with working_for(tenant):
+        yield current_scope()
+
+
+def test_a_generator_that_is_dropped_leaves_the_tenant_of_other_code_alone() -> None:
+    parts = wait("acme")
+    next(parts)
+    with working_for("karachi"):
+        parts.close()
+        assert Scope("karachi") == current_scope()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_generators_that_end_in_any_order_leave_nothing_behind(order: tuple[int, int]) -> None:
+    waiting = [wait("acme"), wait("karachi")]
+    for parts in waiting:
+        next(parts)
+    for number in order:
+        waiting[number].close()
+    assert NOBODY == current_scope()
+
+
+def test_generators_that_never_end_here_are_not_kept_for_ever() -> None:
+    def leave_behind() -> int:
+        for _ in range(1000):
+            parts = wait("acme")
+            next(parts)
+            contextvars.Context().run(parts.close)
+        return len(swap_scopes(()))
+
+    assert 64 >= contextvars.copy_context().run(leave_behind)

@@ -77,7 +77,8 @@ class At:
     [
         (True, "api.openai.com"),
         (True, "eu.api.openai.com"),
-        (True, "mine.openai.azure.com"),
+        (False, "mine.openai.azure.com"),
+        (False, "mine.services.ai.azure.com"),
         (False, "api.notopenai.com"),
         (False, "localhost"),
     ],

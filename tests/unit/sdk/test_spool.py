@@ -22,8 +22,10 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
     return FolderShelf(str(tmp_path / "spool"), segment_bytes=SIZE)
 
 
-def make_spool(shelf: Shelf, when_full: WhenFull = WhenFull.DROP_OLDEST) -> Spool:
-    spool = Spool(shelf, max_bytes=LIMIT, when_full=when_full, notices=Notices())
+def make_spool(
+    shelf: Shelf, when_full: WhenFull = WhenFull.DROP_OLDEST, *, max_bytes: int = LIMIT
+) -> Spool:
+    spool = Spool(shelf, max_bytes=max_bytes, when_full=when_full, notices=Notices())
     spool.provide()
     return spool
 
@@ -34,6 +36,22 @@ def take_all(spool: Spool) -> list[bytes]:
         lines += [record.line for record in batch.records]
         spool.settle(batch, batch.records)
     return lines
+
+
+def burst(spool: Spool, count: int) -> list[bytes]:
+    """Put events faster than anybody makes segments."""
+    lines = [f"{number:05}".encode() + LINE[5:] for number in range(count)]
+    for line in lines:
+        spool.put(line)
+    return lines
+
+
+def keep(spool: Spool) -> None:
+    """Do what the keeper does until it has nothing left to do."""
+    spool.provide()
+    while not spool.keeper.empty():
+        spool.keeper.get()
+        spool.provide()
 
 
 def fill(spool: Spool, count: int) -> list[bytes]:
@@ -113,6 +131,72 @@ def test_a_parked_event_is_pending_and_comes_when_its_time_has_come(shelf: Shelf
     early = spool.take(49.0, most=9, most_bytes=10**9)
     late = spool.take(50.0, most=9, most_bytes=10**9)
     assert (1, None, True) == (spool.held(), early, late is not None)
+
+
+@pytest.mark.parametrize("when_full", WhenFull)
+def test_a_burst_that_nobody_kept_up_with_loses_nothing_as_long_as_there_is_room(
+    shelf: Shelf, when_full: WhenFull
+) -> None:
+    spool = make_spool(shelf, when_full)
+    lines = burst(spool, 3 * IN_ONE)
+    assert (0, lines) == (spool.dropped, sorted(take_all(spool)))
+
+
+def test_a_burst_beyond_the_limit_loses_the_oldest(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    lines = burst(spool, 10 * IN_ONE)
+    kept = sorted(take_all(spool))
+    assert (lines[-len(kept) :], len(lines)) == (kept, spool.dropped + len(kept))
+
+
+def test_a_burst_beyond_the_limit_loses_the_newest_where_that_is_asked(shelf: Shelf) -> None:
+    spool = make_spool(shelf, WhenFull.DROP_NEWEST)
+    lines = burst(spool, 10 * IN_ONE)
+    kept = sorted(take_all(spool))
+    assert (lines[: len(kept)], len(lines)) == (kept, spool.dropped + len(kept))
+
+
+@pytest.mark.parametrize("when_full", WhenFull)
+def test_a_burst_takes_what_the_limit_allows_and_no_more(shelf: Shelf, when_full: WhenFull) -> None:
+    spool = make_spool(shelf, when_full)
+    burst(spool, 10 * IN_ONE)
+    assert 3 * SIZE < spool.pending() * 1012 <= LIMIT
+
+
+def test_what_a_burst_left_in_memory_is_copied_to_files_and_survives_the_process(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "spool")
+    spool = make_spool(FolderShelf(path, segment_bytes=4 * SIZE), max_bytes=64 * SIZE)
+    lines = burst(spool, 20 * IN_ONE)
+    at_risk = spool.exposed()
+    keep(spool)
+    safe = (spool.exposed(), spool.is_safe, spool.pending())
+    spool._shelf.forget()  # noqa: SLF001 - as when the process dies
+    other = make_spool(FolderShelf(path, segment_bytes=4 * SIZE), max_bytes=64 * SIZE)
+    other.adopt(most=99)
+    assert at_risk > 10 * IN_ONE
+    assert ((0, True, 20 * IN_ONE), lines) == (safe, sorted(take_all(other)))
+
+
+def test_what_is_sent_amid_its_copying_to_a_file_is_sent_once(tmp_path: Path) -> None:
+    spool = make_spool(FolderShelf(str(tmp_path / "spool"), segment_bytes=SIZE), max_bytes=2**30)
+    lines = burst(spool, 5 * IN_ONE)
+    batch = spool.take(0.0, most=IN_ONE + 5, most_bytes=10**9)
+    assert batch is not None
+    sent = [record.line for record in batch.records]
+    keep(spool)
+    spool.settle(batch, batch.records)
+    keep(spool)
+    assert (lines, 0) == (sorted([*sent, *take_all(spool)]), spool.pending())
+
+
+def test_the_room_of_what_was_sent_is_given_back(shelf: Shelf) -> None:
+    spool = make_spool(shelf, WhenFull.DROP_NEWEST)
+    for _ in range(5):
+        burst(spool, 3 * IN_ONE)
+        take_all(spool)
+    assert 0 == spool.dropped
 
 
 class Interrupting(bytes):

@@ -53,7 +53,9 @@ class Split(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """The collector reads no gzip; send all again without."""
+    """The collector reads no gzip; send all again without, or later where that was done."""
+
+    reason: str
 
 
 Outcome = Settled | Later | Split | Plain
@@ -75,14 +77,14 @@ def judge(status: int, body: bytes, *, count: int, retry_after: str | None = Non
         verdicts = _read_results(body, count)
         return Later("unreadable answer") if verdicts is None else Settled(verdicts)
     problem = _read_problem(body)
+    reason = f"status {status}" + (f", {problem.code}" if problem.code else "")
     if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE and problem.code == "unsupported_encoding":
-        return Plain()
+        return Plain(reason)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Split(problem if problem.code else None, f"status {status}")
     is_ours = problem.code not in ("", "truncated_body")
     if status == HTTPStatus.BAD_REQUEST and is_ours:
         return Split(problem, problem.code)
-    reason = f"status {status}" + (f", {problem.code}" if problem.code else "")
     return Later(reason, _read_seconds(retry_after))
 
 

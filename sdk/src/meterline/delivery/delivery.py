@@ -57,7 +57,11 @@ class Delivery:
         self.notices.publish()
         self._at_exit = _weakly(self._leave)
         atexit.register(self._at_exit)
-        os.register_at_fork(after_in_child=_weakly(self._renew))
+        os.register_at_fork(
+            before=_weakly(shelf.before_fork),
+            after_in_parent=_weakly(shelf.after_fork),
+            after_in_child=_weakly(self._renew),
+        )
 
     def _start(self) -> None:
         self._counting = Lock()
@@ -68,11 +72,14 @@ class Delivery:
         self._threads: tuple[Thread, ...] = ()
         self._refused = self._withheld = 0
 
-    # On the caller's thread: no exception, no I/O, nothing that waits for others.
+    # On the caller's thread: no exception, nothing that waits for others, and no I/O but for the
+    # first file of a forked child.
 
     def take(self, usage: Usage) -> None:
         """Take a usage."""
         try:
+            if not self._is_launched:
+                self._spool.open()
             try:
                 encoded = encode_usage(usage)
             except Exception as error:  # noqa: BLE001 - a usage may hold anything
@@ -128,16 +135,17 @@ class Delivery:
     # By those who look after the meter.
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything that was taken has its result; tell whether it has."""
+        """Wait until everything that was taken before has its result; tell whether it has."""
         deadline = monotonic() + timeout
         if self._is_closed:
             return self._spool.pending() == 0
         if not self._is_launched:
             self._launch()
+        point = self._spool.mark()
         ticket = self._sender.ask()
-        while self._spool.pending():
+        while not self._spool.is_reached(point):
             if self._sender.has_answered(ticket):
-                return self._spool.pending() == 0
+                return self._spool.is_reached(point)
             if monotonic() >= deadline:
                 return False
             if self._is_alone:
@@ -187,6 +195,7 @@ class Delivery:
             dropped=self._spool.dropped,
             pending=self._spool.pending(),
             held=self._spool.held(),
+            exposed=self._spool.exposed(),
             refused=self._refused,
             withheld=self._withheld,
             damaged=self._keeper.damaged,
@@ -209,7 +218,9 @@ class Delivery:
         """
         with suppress(Exception):
             self._settle_streams()
-            self.flush(self._exit_timeout)
+            if self._is_launched or self._spool.pending():
+                self.flush(self._exit_timeout)
+                self._spool.save()
             self.notices.publish()
 
     def _renew(self) -> None:

@@ -15,6 +15,7 @@ from meterline.delivery.personal import (
     is_forbidden_key,
     is_personal,
     is_personal_identifier,
+    is_personal_model,
     is_slug,
 )
 from meterline.usage import Usage
@@ -91,6 +92,10 @@ def _moment(time: object) -> str:
         second = floor(time)
         return f"{_second(second)}.{int((time - second) * 1e6):06d}Z"
     if isinstance(time, datetime):
+        if (
+            time.utcoffset() is None
+        ):  # the host's local time is a guess, hours off where it is wrong
+            raise UnfitError("time")
         return time.astimezone(UTC).isoformat()
     if isinstance(time, int):
         return f"{_second(time)}Z"
@@ -156,8 +161,9 @@ def _is_sound(text: str) -> bool:
     return len(text) <= _MAX_VALUE_CHARS and text.isprintable() and not is_personal(text)
 
 
-_is_sound_model = lru_cache(maxsize=512)(_is_sound)
-"""Models come again and again; other values are not kept any longer than they are looked at."""
+@lru_cache(maxsize=512)  # models come again and again; other values are looked at and forgotten
+def _is_sound_model(text: str) -> bool:
+    return len(text) <= _MAX_VALUE_CHARS and text.isprintable() and not is_personal_model(text)
 
 
 def _shrink(kept: list[str]) -> tuple[str, int]:

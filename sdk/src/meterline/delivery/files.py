@@ -1,4 +1,4 @@
-"""Opens, maps, locks and writes files, each as a whole or not at all."""
+"""Maps, locks and writes files, each as a whole or not at all."""
 
 import errno
 import fcntl
@@ -38,22 +38,6 @@ def lock_within(descriptor: int, patience: float) -> None:
             time.sleep(_RETRY_SECONDS)
         else:
             return
-
-
-def lock_file(path: Path) -> int | None:
-    """Open and lock a segment; None where its process lives or it has just been removed."""
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(path.stat(), os.fstat(descriptor)):
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
 
 
 def write_all(descriptor: int, data: bytes | bytearray) -> None:

@@ -51,6 +51,7 @@ class Segment:
         retry_at: when what is held back is tried again, on the monotonic clock.
         refusals: how often what is held back was tried in vain.
         damaged: how many stretches of an adopted buffer could not be read.
+        began: the epoch of the stock from which on events may be in it.
     """
 
     def __init__(self, buffer: mmap | bytearray, *, holder: Holder | None = None) -> None:
@@ -59,12 +60,14 @@ class Segment:
         self.retry_at = 0.0
         self.refusals = 0
         self.damaged = 0
+        self.began = 0
         self._buffer = buffer
         self._size = len(buffer)
         self._end = len(HEADER)
         self._offsets: list[int] = []
         self._next = 0
         self._done = 0
+        self._settled = 0
 
     @property
     def pending(self) -> int:
@@ -72,9 +75,9 @@ class Segment:
         return len(self._offsets) - self._done
 
     @property
-    def is_touched(self) -> bool:
-        """Whether anything was ever written."""
-        return bool(self._offsets)
+    def count(self) -> int:
+        """How many events were ever written."""
+        return len(self._offsets)
 
     @property
     def is_safe(self) -> bool:
@@ -122,6 +125,33 @@ class Segment:
         if self.is_parked and self._next >= len(self._offsets):
             self._next = 0
         return records
+
+    def has_pending_before(self, count: int) -> bool:
+        """Whether one of the first `count` events waits for its result; under the spool's lock."""
+        offsets = self._offsets
+        while self._settled < count:
+            if self._buffer[offsets[self._settled] + _STATE_AT] == _PENDING:
+                return True
+            self._settled += 1
+        return False
+
+    def content(self) -> tuple[bytes, list[int], int]:
+        """Return what was written, where its events begin, and how many have their result."""
+        return bytes(self._buffer[len(HEADER) : self._end]), self._offsets, self._done
+
+    def take_over(self, other: "Segment") -> bool:
+        """Copy all of a segment that nobody writes or sends; tell whether there was room."""
+        content, offsets, done = other.content()
+        end = self._end + len(content)
+        if end > self._size:
+            return False
+        shift = self._end - len(HEADER)
+        self._buffer[self._end : end] = content
+        self._offsets += [offset + shift for offset in offsets]
+        self._done += done
+        self._end = end
+        self.began = min(self.began, other.began)
+        return True
 
     def rewind(self) -> None:
         """Try everything again that is pending."""

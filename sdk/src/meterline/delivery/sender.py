@@ -118,10 +118,14 @@ class Sender:
         that is killed amid this leaves events in both places; the collector books them once.
         """
         letters = self._shelf.take_letters()
-        events = [event for event in map(read_letter, letters.lines) if event is not None]
-        unread = [line for line in letters.lines if read_letter(line) is None]
-        restored = self._spool.restore(events)
-        readable = [line for line in letters.lines if read_letter(line) is not None]
+        try:
+            read = [(line, read_letter(line)) for line in letters.lines]
+            restored = self._spool.restore([event for _, event in read if event is not None])
+        except BaseException:
+            letters.give_back()
+            raise
+        unread = [line for line, event in read if event is None]
+        readable = [line for line, event in read if event is not None]
         letters.done([*unread, *readable[restored:]])
         self._redelivered += restored
         return restored
@@ -175,9 +179,11 @@ class Sender:
                 self._failures_in_a_row = 0
                 self._settle(batch, list(verdicts))
                 self._notices.over(Notice.UNDELIVERED)
-            case Plain():
+            case Plain() if self._is_gzip:
                 self._is_gzip = False
                 self._spool.give_back(batch)
+            case Plain(reason):
+                self._fail(batch, reason, 0)
             case Split(verdict, reason) if len(batch.records) == 1:
                 if verdict is None:
                     self._fail(batch, reason, 0)
@@ -224,7 +230,8 @@ class Sender:
         self._notices.note(Notice.HELD)
         if batch.segment.is_parked:
             return False
-        return self._spool.park(record.line, retry_at=monotonic() + _FIRST_HOLD)
+        retry_at = monotonic() + _FIRST_HOLD
+        return self._spool.park(record.line, retry_at=retry_at, began=batch.segment.began)
 
     def _bury(self, dead: list[tuple[Record, Verdict]]) -> bool:
         """Write dead letters; tell whether the events may go."""

@@ -51,11 +51,17 @@ class Shelf(Protocol):
         """
 
     def take_letters(self) -> "Letters":
-        """Return all dead letters, to be redelivered.
+        """Take out all dead letters, to be redelivered; nobody else gets them meanwhile.
 
         Raises:
             OSError: they cannot be read now.
         """
+
+    def before_fork(self) -> None:
+        """Before a fork: let nothing be amid its opening."""
+
+    def after_fork(self) -> None:
+        """After a fork, in the parent: go on."""
 
     def forget(self) -> None:
         """After a fork, in the child: let go of what belongs to the parent."""
@@ -69,7 +75,14 @@ class Letters(Protocol):
         """The letters."""
 
     def done(self, left: Sequence[bytes]) -> None:
-        """Remove the letters but those that are left."""
+        """Remove the letters but those that are left.
+
+        Raises:
+            OSError: what is left cannot be written now; all letters were given back.
+        """
+
+    def give_back(self) -> None:
+        """Leave all letters to whoever takes them next."""
 
 
 class MemoryShelf:
@@ -116,17 +129,28 @@ class MemoryShelf:
         return added
 
     def take_letters(self) -> "Letters":
-        """Return all letters."""
-        return _MemoryLetters(self, tuple(self._letters))
+        """Take out all letters."""
+        taken: list[bytes] = []
+        while self._letters:
+            taken.append(self._letters.popleft())
+            self._letter_bytes -= len(taken[-1])
+        return _MemoryLetters(self, taken)
 
-    def keep_letters(self, left: Sequence[bytes]) -> None:
-        """Keep these letters and no others."""
-        self._letters = deque(left)
-        self._letter_bytes = sum(map(len, left))
+    def put_back(self, letters: Sequence[bytes]) -> None:
+        """Keep letters that were taken out."""
+        self._letters.extend(letters)
+        self._letter_bytes += sum(map(len, letters))
+
+    def before_fork(self) -> None:
+        """Do nothing: there is nothing that a child would keep."""
+
+    def after_fork(self) -> None:
+        """Do nothing."""
 
     def forget(self) -> None:
         """Leave the parent's letters to the parent."""
-        self.keep_letters(())
+        self._letters.clear()
+        self._letter_bytes = 0
 
 
 class _MemoryLetters(NamedTuple):
@@ -134,7 +158,10 @@ class _MemoryLetters(NamedTuple):
     lines: Sequence[bytes]
 
     def done(self, left: Sequence[bytes]) -> None:
-        self.shelf.keep_letters(left)
+        self.shelf.put_back(left)
+
+    def give_back(self) -> None:
+        self.shelf.put_back(self.lines)
 
 
 def create_in_memory(size: int) -> Segment:

@@ -1,37 +1,33 @@
 """The events of this process between the call that made them and the result from the collector.
 
-    active    a caller copies into it                       one segment
-    spare     ready to become active when that is full      one or none
-    sealed    full, or adopted from a process that died     oldest first
-    parked    events of tenants that the collector does not know yet
-
 A caller's thread copies in memory, under a lock that nobody holds over anything slow. All files are
-made and removed by background threads; so are all decisions that need to look at the folder.
+made and removed by background threads; so are all decisions that need to look at the folder. Where
+these are late, as in a burst, the caller writes on in memory and a background thread copies that to
+a file as soon as it can.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from queue import SimpleQueue
-from threading import RLock
+from threading import Lock
 
 from meterline.delivery.segment import Record, Segment
 from meterline.delivery.shelf import Shelf, create_in_memory
+from meterline.delivery.stock import Point, Stock
+from meterline.delivery.supply import Supply, piece_bytes
 from meterline.delivery.terms import Adoption, Batch, Wake, WhenFull
 from meterline.notices import Notice, Notices
 
-FORK_PATIENCE = 0.1
+_FORK_PATIENCE = 0.1
 _PATIENCE = 5.0
-_OWN_SEGMENTS = 3
-"""What a process may have whatever others have: one to write, one spare, one that is sent."""
 
 
 class Spool:
     """Keeps events in segments.
 
     Attributes:
-        keeper: what wakes the thread that makes segments.
         sender: what wakes the thread that sends.
-        recorded, dropped: how many events were taken, and were lost for want of room.
+        recorded: how many events were taken.
     """
 
     def __init__(
@@ -41,25 +37,38 @@ class Spool:
         self._shelf = shelf
         self._when_full = when_full
         self._notices = notices
-        self._start(patience=_PATIENCE)
-
-    def _start(self, *, patience: float) -> None:
-        self._lock = RLock()
-        self._is_writing = False
-        self._late: deque[bytes] = deque()
-        self.keeper: SimpleQueue[Wake] = SimpleQueue()
-        self.sender: SimpleQueue[Wake] = SimpleQueue()
-        self.recorded = self.dropped = 0
-        self._spare: Segment | None = None
-        self._sealed: list[Segment] = []
-        self._parked: list[Segment] = []
-        self._sending: Segment | None = None
-        self._is_closed = False
-        self._active = self._create(patience) or create_in_memory(self._shelf.segment_bytes)
+        self.renew()
+        self._open(_PATIENCE)
 
     def renew(self) -> None:
-        """Start anew in a forked child; what the parent has stays the parent's."""
-        self._start(patience=FORK_PATIENCE)
+        """Start anew in a forked child; what the parent has stays the parent's.
+
+        There is no file before the first usage: most children never record any.
+        """
+        nothing = Segment(bytearray())
+        size = self._shelf.segment_bytes
+        self._stock = Stock(nothing, segment_bytes=size, max_bytes=self.max_bytes)
+        self._supply = Supply(self._shelf, self._stock, self._when_full, self._notices)
+        self._lock = self._stock.lock
+        self._is_writing = False
+        self._late: deque[bytes] = deque()
+        self._opening = Lock()
+        self.sender: SimpleQueue[Wake] = SimpleQueue()
+        self.recorded = 0
+
+    def open(self) -> None:
+        """Make the first file of a forked child; the first of its threads that comes does so."""
+        self._open(_FORK_PATIENCE)
+
+    def _open(self, patience: float) -> None:
+        stock = self._stock
+        if stock.active.size or stock.is_closed or not self._opening.acquire(blocking=False):
+            return
+        made = self._supply.create(patience)
+        if made is None:
+            made = create_in_memory(piece_bytes(self._shelf))
+        with stock.lock:
+            stock.start(made)
 
     # On the caller's thread.
 
@@ -82,55 +91,42 @@ class Spool:
         self._is_writing = True
         try:
             self.recorded += 1
-            if not self._active.append(line):
+            if not self._stock.active.append(line):
                 self._write_on(line)
         finally:
             self._is_writing = False
 
     def _write_on(self, line: bytes) -> None:
-        """Take the spare segment into use, or drop the event where there is none."""
-        spare = self._spare
-        if spare is None or self._is_closed:
-            self.dropped += 1
-            self._notices.note(Notice.CLOSED if self._is_closed else Notice.FULL)
+        """Take the spare segment into use, or one in memory; drop the event where there is none."""
+        stock = self._stock
+        fresh, stock.spare = stock.spare, None
+        if fresh is None and not stock.is_closed:
+            fresh = self._supply.create_piece()
+        if fresh is None:
+            stock.dropped += 1
+            self._notices.note(Notice.CLOSED if stock.is_closed else Notice.FULL)
         else:
-            self._sealed.append(self._active)
-            self._active, self._spare = spare, None
-            spare.append(line)
-            self.sender.put(Wake.DUE)
-        self.keeper.put(Wake.DUE)
+            stock.renew_active(fresh)
+            fresh.append(line)
+            if self.sender.empty():
+                self.sender.put(Wake.DUE)
+        self._supply.wake()
 
     # On the keeper's thread.
 
-    def provide(self) -> None:
-        """See to it that there is a spare segment and that the active one survives a kill."""
-        with self._lock:
-            if self._is_closed:
-                return
-            if self._spare is not None and self._is_exposed(self._spare):
-                self._spare = None
-            has_spare = self._spare is not None
-        if not has_spare:
-            made = self._create_within_limit(or_in_memory=True)
-            with self._lock:
-                self._spare = made
-        with self._lock:
-            spare = self._spare
-            if spare is not None and spare.is_safe and self._is_exposed(self._active):
-                self._sealed.append(self._active)
-                self._active, self._spare = spare, None
-                self.keeper.put(Wake.DUE)
+    @property
+    def keeper(self) -> SimpleQueue[Wake]:
+        """What wakes the thread that keeps segments ready."""
+        return self._supply.keeper
 
-    def _is_exposed(self, segment: Segment) -> bool:
-        """Whether a segment dies with the process though there is a folder for it."""
-        return self._shelf.is_lasting and not segment.is_safe
+    def provide(self) -> None:
+        """See to it that there is a spare segment and that what is recorded survives a kill."""
+        self._supply.provide()
 
     def adopt(self, *, most: int) -> Adoption:
         """Take over what dead processes left, as long as there are not `most` segments to send."""
-        room = max(0, most - len(self._sealed))
-        adopted = self._shelf.adopt(most=room)
-        with self._lock:
-            self._sealed[:0] = adopted.segments
+        room = max(0, most - len(self._stock.sealed))
+        adopted = self._supply.adopt(most=room)
         if adopted.damaged:
             self._notices.note(Notice.DAMAGED)
         if adopted.segments:
@@ -138,95 +134,68 @@ class Spool:
         events = sum(segment.pending for segment in adopted.segments)
         return Adoption(events, adopted.damaged, may_be_more=len(adopted.segments) >= room)
 
-    def _create_within_limit(self, *, or_in_memory: bool = False) -> Segment | None:
-        """Make a segment; where the spool is full, make room first or make none.
-
-        Args:
-            or_in_memory: make one in memory where the folder fails.
-        """
-        while self._is_full():
-            if self._when_full is WhenFull.DROP_NEWEST or not self._drop_oldest():
-                return None
-        made = self._create(_PATIENCE)
-        if made is None and or_in_memory:
-            return create_in_memory(self._shelf.segment_bytes)
-        return made
-
-    def _is_full(self) -> bool:
-        own = self._own()
-        if len(own) < _OWN_SEGMENTS:
-            return False
-        in_memory = sum(segment.size for segment in own if segment.holder is None)
-        try:
-            used = self._shelf.used_bytes() or 0
-        except OSError:
-            used = 0
-        return used + in_memory + self._shelf.segment_bytes > self.max_bytes
-
-    def _drop_oldest(self) -> bool:
-        """Drop the oldest segment that is not being sent; tell whether there was one."""
-        with self._lock:
-            for kept in (self._sealed, self._parked):
-                for segment in kept:
-                    if segment is not self._sending:
-                        kept.remove(segment)
-                        self.dropped += segment.pending
-                        self._notices.note(Notice.FULL)
-                        segment.remove()
-                        return True
-        return False
-
-    def _create(self, patience: float) -> Segment | None:
-        try:
-            segment = self._shelf.create(patience=patience)
-        except OSError as error:
-            self._notices.note(Notice.NO_FOLDER, type(error).__name__)
-            return None
-        self._notices.over(Notice.NO_FOLDER)
-        return segment
+    def save(self) -> None:
+        """Copy all that is in memory to files, as far as these can be made."""
+        stock = self._stock
+        with stock.lock:
+            active = stock.active
+            if self._shelf.is_lasting and active.holder is None and active.pending:
+                stock.renew_active(create_in_memory(piece_bytes(self._shelf)))
+        while self._supply.save():
+            pass
 
     # On the sender's thread.
 
     def take(self, now: float, *, most: int, most_bytes: int) -> Batch | None:
         """Return events that are due, of one segment, or None. Settle or return them next."""
-        with self._lock:
-            mine = (*self._parked, *self._sealed, self._active)
-            self._sending = next((each for each in mine if each.is_due(now)), None)
-        if self._sending is None:
+        stock = self._stock
+        with stock.lock:
+            stock.sending = next((each for each in stock.own() if each.is_due(now)), None)
+            sending = stock.sending
+        if sending is None:
             return None
-        return Batch(self._sending, self._sending.read(most=most, most_bytes=most_bytes))
+        return Batch(sending, sending.read(most=most, most_bytes=most_bytes))
 
     def settle(self, batch: Batch, done: list[Record]) -> None:
         """Take out events that have their result; the segment goes with the last of them."""
         for record in done:
             batch.segment.mark_done(record)
-        with self._lock:
-            self._sending = None
-            if batch.segment.pending:
-                return
-            for kept in (self._sealed, self._parked):
-                if batch.segment in kept:
-                    kept.remove(batch.segment)
-                    batch.segment.remove()
-                    self.keeper.put(Wake.DUE)
+        stock = self._stock
+        with stock.lock:
+            stock.sending = None
+            is_over = not batch.segment.pending and stock.drop_out(batch.segment)
+            if is_over:
+                stock.doom(batch.segment)
+        if is_over:
+            self._supply.clear()
+            self._supply.wake()
 
     def give_back(self, batch: Batch) -> None:
         """Leave events as they were, to be sent again."""
         batch.segment.rewind()
-        self._sending = None
+        self._stock.sending = None
 
-    def park(self, line: bytes, *, retry_at: float) -> bool:
-        """Keep an event apart, so that it holds up nobody; tell whether there was room."""
-        with self._lock:
-            if self._parked and self._parked[-1].append(line):
+    def park(self, line: bytes, *, retry_at: float, began: int = 0) -> bool:
+        """Keep an event apart, so that it holds up nobody; tell whether there was room.
+
+        Args:
+            line: the event.
+            retry_at: when it is tried again, on the monotonic clock.
+            began: that of the segment where it was.
+        """
+        stock = self._stock
+        with stock.lock:
+            if stock.parked and stock.parked[-1].append(line):
+                stock.parked[-1].began = min(began, stock.parked[-1].began)
                 return True
-        made = self._create_within_limit()
+        made = self._supply.create_within_limit()
         if made is None or not made.append(line):
             return False
         made.is_parked = True
         made.retry_at = retry_at
-        with self._lock:
-            self._parked.append(made)
+        made.began = began
+        with stock.lock:
+            stock.parked.append(made)
         return True
 
     def restore(self, lines: Sequence[bytes]) -> int:
@@ -236,7 +205,7 @@ class Spool:
         for line in lines:
             if made is None or not made.append(line):
                 self._seal(made)
-                made = self._create_within_limit()
+                made = self._supply.create_within_limit()
                 if made is None or not made.append(line):
                     break
             restored += 1
@@ -247,46 +216,64 @@ class Spool:
     def _seal(self, segment: Segment | None) -> None:
         if segment is not None:
             with self._lock:
-                self._sealed.append(segment)
+                self._stock.seal(self._stock.begin(segment))
 
     def hurry(self) -> None:
         """Let everything be due now."""
         with self._lock:
-            for segment in self._own():
+            for segment in self._stock.own():
                 segment.retry_at = 0.0
 
     # From anywhere.
 
+    @property
+    def dropped(self) -> int:
+        """How many events were lost for want of room."""
+        return self._stock.dropped
+
     def pending(self) -> int:
         """Return how many events wait for their result."""
         with self._lock:
-            return sum(segment.pending for segment in self._own())
+            return sum(segment.pending for segment in self._stock.own())
 
     def held(self) -> int:
         """Return how many events wait for their tenant to be known."""
         with self._lock:
-            return sum(segment.pending for segment in self._parked)
+            return sum(segment.pending for segment in self._stock.parked)
+
+    def exposed(self) -> int:
+        """Return how many events wait in memory, where a kill would lose them."""
+        with self._lock:
+            own = self._stock.own()
+            return sum(segment.pending for segment in own if segment.holder is None)
 
     @property
     def is_safe(self) -> bool:
         """Whether what is recorded now survives a kill of the process."""
-        return self._active.is_safe
+        self.open()
+        return self._stock.active.is_safe
+
+    def mark(self) -> Point:
+        """Return a point that has been reached when all that is there now has its result."""
+        with self._lock:
+            return self._stock.mark()
+
+    def is_reached(self, point: Point) -> bool:
+        """Whether everything before a point has its result."""
+        with self._lock:
+            return self._stock.is_reached(point)
 
     def close(self) -> None:
         """Take no more; leave what is pending to whoever adopts it."""
-        with self._lock:
-            self._is_closed = True
-            for segment in self._own():
-                if segment.pending:
-                    segment.release()
-                else:
-                    segment.remove()
-                if segment.holder is None:
-                    self.dropped += segment.pending
-            closed = Segment(bytearray())
-            self._active, self._spare = closed, None
-            self._sealed, self._parked = [], []
-
-    def _own(self) -> list[Segment]:
-        spare = () if self._spare is None else (self._spare,)
-        return [*self._parked, *self._sealed, self._active, *spare]
+        self.save()
+        stock = self._stock
+        with stock.lock:
+            left = stock.close()
+            lost = sum(segment.pending for segment in left if segment.holder is None)
+            stock.dropped += lost
+        for segment in left:
+            if segment.pending:
+                segment.release()
+            else:
+                segment.remove()
+        self._supply.clear()

@@ -19,8 +19,10 @@ from meterline.openai_hook.calls import Call
 from meterline.openai_hook.decoding import make_decoder
 from meterline.openai_hook.endpoints import CHAT, COMPLETIONS, find_endpoint
 from meterline.openai_hook.events import EventTap
+from meterline.openai_hook.hosts import is_openai
 from meterline.openai_hook.outgoing import ASKED_FOR_USAGE, ask_for_usage
 from meterline.openai_hook.tees import make_tee_class
+from meterline.openai_hook.unpacking import unpack
 from meterline.parsing import use_fast_parser
 from meterline.usage import Sink
 
@@ -31,7 +33,6 @@ _Client = TypeVar("_Client")
 _MARK = "_meterline_sink"
 _FIRST_SUCCESS, _LAST_SUCCESS = 200, 299
 _STREAMING = (CHAT, COMPLETIONS)
-_KNOWN_HOSTS = (".openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
 
 
 def meter_openai(client: _Client, sink: Sink, *, inject_stream_usage: bool) -> _Client:
@@ -62,15 +63,13 @@ def meter_openai(client: _Client, sink: Sink, *, inject_stream_usage: bool) -> _
     setattr(http, _MARK, sink)
     if inject_stream_usage:
         http.event_hooks["request"].append(hooks.on_request)
-    http.event_hooks["response"].append(hooks.on_response)
+    http.event_hooks["response"].insert(0, hooks.on_response)  # others may read the answer
     return client
 
 
 def knows_usage_option(client: object) -> bool:
-    """Whether a client's host is known to take `stream_options`: OpenAI itself, or Azure."""
-    url = getattr(client, "base_url", None)
-    host = f".{getattr(url, 'host', '')}".lower()
-    return host.endswith(_KNOWN_HOSTS)
+    """Whether a client's host is known to take `stream_options` always: only OpenAI itself."""
+    return is_openai(getattr(getattr(client, "base_url", None), "host", ""))
 
 
 class _Library(NamedTuple):
@@ -108,7 +107,7 @@ def _make_hooks(library: _Library, sink: Sink) -> _Hooks:
 
     def on_response(response: Any) -> None:
         try:
-            _tap(response, library.name, tee, sink)
+            _tap(response, library, tee, sink)
         except Exception as fault:  # noqa: BLE001 (a call is never broken by metering)
             report_fault("a response of OpenAI", fault)
 
@@ -124,7 +123,7 @@ def _make_hooks(library: _Library, sink: Sink) -> _Hooks:
     return _Hooks(on_request_async, on_response_async)
 
 
-def _tap(response: Any, library: str, tee: type[Any], sink: Sink) -> None:
+def _tap(response: Any, library: _Library, tee: type[Any], sink: Sink) -> None:
     if not _FIRST_SUCCESS <= response.status_code <= _LAST_SUCCESS:
         return
     request = response.request
@@ -135,9 +134,11 @@ def _tap(response: Any, library: str, tee: type[Any], sink: Sink) -> None:
     call = Call(endpoint, sink, current_scope(), request, headers)
     tap: BodyTap | EventTap
     if headers.get("content-type", "").startswith("text/event-stream"):
-        decoder = make_decoder(headers.get("content-encoding"), library)
-        hide_usage = ASKED_FOR_USAGE in request.extensions and decoder is None
+        decoder = make_decoder(headers.get("content-encoding"), library.name)
+        hide_usage = ASKED_FOR_USAGE in request.extensions
+        if hide_usage and decoder is not None:  # packed although we asked for plain text
+            response.stream, decoder = unpack(response, library.module), None
         tap = EventTap(call, decoder, hide_usage=hide_usage)
     else:
-        tap = BodyTap(call, library)
+        tap = BodyTap(call, library.name)
     response.stream = tee(response.stream, tap)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from meterline.openai_hook.background import await_answer, find_awaited
+from meterline.openai_hook.background import await_answer, find_awaited, find_scope
 from meterline.openai_hook.calls import Call, make_usage
 from meterline.openai_hook.counts import Counts, read_counts, read_seconds
 from meterline.openai_hook.endpoints import RESPONSES, TRANSCRIPTIONS
@@ -31,12 +31,12 @@ def book_answer(call: Call, answer: Answer) -> None:
             _book_stored(call, answer, counts)
     elif counts is not None:
         if answer.get("background") is True:
-            await_answer(answer.get("id"), call.scope, call.sink)
+            _await(call, answer)
             _book_awaited(call, answer, counts)
         else:
             _book(call, answer, counts)
     elif endpoint is RESPONSES and answer.get("status") in _UNFINISHED:
-        await_answer(answer.get("id"), call.scope, call.sink)
+        _await(call, answer)
     elif not has_failed(answer):
         _book_without_usage(call, answer)
 
@@ -73,15 +73,19 @@ def _book_stored(call: Call, answer: Answer, counts: Counts | None) -> None:
     """Book a response in the background when it is there; any other was booked when it was made."""
     awaited = find_awaited(answer.get("id")) is not None
     if counts is not None and (awaited or answer.get("background") is True):
-        await_answer(answer.get("id"), call.scope, call.sink)
+        _await(call, answer)
         _book_awaited(call, answer, counts)
 
 
 def _book_batch(call: Call, answer: Answer, counts: Counts | None) -> None:
     """Book a batch when it has ended: until then its usage grows, and it is told on every look."""
-    await_answer(answer.get("id"), call.scope, call.sink)
+    _await(call, answer)
     if counts is not None and any(counts.values()) and answer.get("status") in _ENDED:
         _book_awaited(call, answer, counts)
+
+
+def _await(call: Call, answer: Answer) -> None:
+    await_answer(answer.get("id"), find_scope(answer, call.scope), call.sink)
 
 
 def _book_awaited(call: Call, answer: Answer, counts: Counts) -> None:

@@ -2,17 +2,23 @@
 
 Who asked is remembered, because who looks later is often a worker that works for nobody; and what
 was booked is remembered, because it is told on every look. Both is kept for a process and for the
-last few thousand; another process makes an equal usage of the same answer, which the collector
-answers as a duplicate.
+last few thousand. Another process makes an equal usage of the same answer, which the collector
+answers as a duplicate, where it looks for the same tenant or the answer's metadata name one.
 
 Module-level, because a client that looks is often another one than the client that asked.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from meterline.context import Scope
 from meterline.streams import register, unregister
 from meterline.usage import Sink, Usage
 
 MAX_KEPT = 4096
+
+TENANT_KEY, FEATURE_KEY = "meterline_tenant", "meterline_feature"
+"""Metadata of a batch or a response by which its maker tells every process whose it is."""
 
 
 class Awaited:
@@ -70,6 +76,22 @@ def await_answer(
         oldest = _awaited.pop(next(iter(_awaited)), None)
         if oldest is not None:
             oldest.settle()
+
+
+def find_scope(answer: Mapping[str, Any], scope: Scope) -> Scope:
+    """Return whom the metadata of an answer name; else who the caller works for.
+
+    With a tenant, a feature that they do not name is none, so that all processes say the same.
+    """
+    named = answer.get("metadata")
+    if not isinstance(named, dict):
+        return scope
+    tenant, feature = (_text(named.get(key)) for key in (TENANT_KEY, FEATURE_KEY))
+    return scope if tenant is None else Scope(tenant, feature)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def find_awaited(answer_id: object) -> Awaited | None:

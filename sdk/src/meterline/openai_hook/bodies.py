@@ -15,24 +15,26 @@ _CUE_END = re.compile(rb"--> *(?:(\d+):)?(\d+):(\d+)[.,](\d{3})")
 
 
 class BodyTap:
-    """Keeps the parts of a body until it ends, then reads its usage.
+    """Keeps the parts of a body until it ends, then reads its usage; of speech it keeps nothing.
 
     A body that failed on the way books nothing, since the provider's client tries again; one that
     the caller left unread is estimated, since the provider has made it. Bodies are not among the
     open streams that are settled when the process ends: what is being read then is still to come.
     """
 
-    __slots__ = ("_call", "_generation", "_library", "_parts")
+    __slots__ = ("_call", "_generation", "_keeps", "_library", "_parts")
 
     def __init__(self, call: Call, library: str) -> None:
         self._call: Call | None = call
         self._library = library
+        self._keeps = call.endpoint is not SPEECH  # audio, which tells nothing
         self._parts: list[bytes] = []
         self._generation = generation()
 
     def feed(self, part: bytes) -> bytes:
         """Keep a part."""
-        self._parts.append(part)
+        if self._keeps:
+            self._parts.append(part)
         return part
 
     def finish(self) -> bytes:
@@ -60,7 +62,7 @@ class BodyTap:
 
     def _book(self, call: Call) -> None:
         parts, self._parts = self._parts, []
-        if call.endpoint is SPEECH:  # audio, which tells nothing
+        if not self._keeps:
             book_estimate(call, {}, 0)
             return
         body = parts[0] if len(parts) == 1 else b"".join(parts)

@@ -9,6 +9,7 @@ from meterline.context import Scope
 from meterline.labels import as_id, as_label, as_slug
 from meterline.openai_hook.counts import Counts
 from meterline.openai_hook.endpoints import Endpoint
+from meterline.openai_hook.hosts import is_provider
 from meterline.openai_hook.outgoing import read_request
 from meterline.usage import Scalar, Sink, Usage
 
@@ -77,7 +78,9 @@ def make_usage(
 
 
 def _request_id(call: Call) -> str:
-    request_id = as_id(call.headers.get("x-request-id"))
+    """Return the provider's name of the request; of another host it may name several of them."""
+    known = is_provider(call.request.url.host)
+    request_id = as_id(call.headers.get("x-request-id")) if known else None
     return f"openai/{request_id or uuid4()}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from meterline.faults import report_fault
 from meterline.openai_hook.answers import WANTED, book_answer, book_estimate, has_failed
-from meterline.openai_hook.background import await_answer
+from meterline.openai_hook.background import await_answer, find_scope
 from meterline.openai_hook.calls import Call, make_usage
 from meterline.openai_hook.counts import read_counts
 from meterline.openai_hook.decoding import Decoder
@@ -15,6 +15,7 @@ from meterline.openai_hook.outgoing import read_request
 from meterline.openai_hook.scan import read_object
 from meterline.openai_hook.sse import Splitter, read_data
 from meterline.streams import register, unregister
+from meterline.usage import Usage
 
 _NO_USAGE_YET = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
 _LAST = {
@@ -47,6 +48,7 @@ class EventTap:
         self._written = Written(call.endpoint.written)
         self._begun = False
         self._failed = False
+        self._ended = False
         self._images = 0
         register(self)
 
@@ -66,6 +68,7 @@ class EventTap:
         """See the end of the stream."""
         rest = self._splitter.rest() if self._following else b""
         visible = self._pass_on(rest) if rest else b""
+        self._ended = self._ended or self._following
         self.close()
         return visible if self._hide_usage else b""
 
@@ -74,7 +77,7 @@ class EventTap:
         self.close()
 
     def close(self) -> None:
-        """Book what is known, or estimate it."""
+        """Book what is known so far, or estimate it: nobody reads on."""
         call = self._take()
         if call is not None:
             try:
@@ -83,6 +86,11 @@ class EventTap:
                 report_fault("a stream of OpenAI", fault)
 
     settle = close
+
+    def _end(self) -> None:
+        """Book what is known, which was the last word on it."""
+        self._ended = True
+        self.close()
 
     def disown(self) -> None:
         """Book nothing: another process does."""
@@ -115,7 +123,7 @@ class EventTap:
         if self._call is None or not data:
             return
         if data.startswith(b"[DONE]"):
-            self.close()
+            self._end()
             return
         if self._begun and not _is_telling(data):
             self._written.add(data)
@@ -131,11 +139,13 @@ class EventTap:
         if kind in _IMAGES:
             self._book_image(answer)
         elif kind in _LAST or (answer.get("usage") and event.get("choices") == []):
-            self.close()
+            self._end()
+        elif answer.get("usage"):
+            self._ended = _finishes(event)  # until more usage comes
 
     def _remember(self, answer: Mapping[str, Any]) -> None:
         """Keep what is new; an event that says nothing of something leaves it as it was."""
-        for key in (*WANTED, "tool_usage", "tools"):
+        for key in (*WANTED, "metadata", "tool_usage", "tools"):
             value = answer.get(key)
             if value is not None:
                 self._answer[key] = value
@@ -154,15 +164,34 @@ class EventTap:
         if self._images:
             return
         if read_counts(answer.get("usage"), all_output=call.endpoint.all_output) is not None:
-            book_answer(call, answer)
+            book_answer(call if self._ended else _provisional(call), answer)
         elif call.endpoint.is_stored:
             return  # told again on another look
         elif answer.get("background") is True and answer.get("status") != "failed":
+            call = call._replace(scope=find_scope(answer, call.scope))
             counts = estimate_counts(read_request(call.request), self._written.tokens)
             estimate = make_usage(call, answer, counts, missing=True)
             await_answer(answer.get("id"), call.scope, call.sink, estimate=estimate)
         elif not has_failed(answer) and (self._written.anything or not self._failed):
             book_estimate(call, answer, self._written.tokens)
+
+
+def _finishes(event: Mapping[str, Any]) -> bool:
+    """Whether an event says why a choice of a chat has ended."""
+    choices = event.get("choices")
+    return isinstance(choices, list) and any(
+        isinstance(choice, dict) and choice.get("finish_reason") for choice in choices
+    )
+
+
+def _provisional(call: Call) -> Call:
+    """Mark what a call books: usage that was told on the way may have grown since."""
+    sink = call.sink
+
+    def take(usage: Usage) -> None:
+        sink(usage._replace(metadata={**usage.metadata, "provisional": True}))
+
+    return call._replace(sink=take)
 
 
 def _is_telling(data: bytes) -> bool:

@@ -32,7 +32,7 @@ def ask_for_usage(request: Any, make_stream: Callable[[bytes], Any]) -> None:
     """Make a request for a stream ask for its usage, unless it does not stream or asks already.
 
     What the caller can see of it, `request.content`, stays as it was. The answer is asked for
-    unencoded, because an event will be taken out of it.
+    unencoded, because an event will be taken out of it: some servers encode it all the same.
 
     Args:
         request: of the http library; changed in place.
@@ -50,11 +50,14 @@ def ask_for_usage(request: Any, make_stream: Callable[[bytes], Any]) -> None:
 
 
 def add_usage_option(body: bytes) -> bytes | None:
-    """Return the body with `include_usage`, or None where it streams nothing or has it."""
+    """Return the body with `include_usage`, or None where it streams nothing or has it.
+
+    Chats with `data_sources`, which are Azure's, are refused with it.
+    """
     if b'"stream"' not in body:
         return None
     fields = parse_json(body)
-    if not isinstance(fields, dict) or fields.get("stream") is not True:
+    if not isinstance(fields, dict) or fields.get("stream") is not True or "data_sources" in fields:
         return None
     if "stream_options" not in fields:
         return _OPTION + body[body.index(b"{") + 1 :]

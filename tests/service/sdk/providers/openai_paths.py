@@ -13,20 +13,32 @@ from typing import Any, NamedTuple
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from tests.standins.openai_api import CHAT_ID, REQUEST_ID, RESPONSE_ID, STREAM_ID
+from tests.standins.openai_api import CHAT_ID, RESPONSE_ID, STREAM_ID
 
 Call = Callable[[Any], Awaitable[Any]]
 
 ASK: dict[str, Any] = {"model": "gpt-5.4", "messages": [{"role": "user", "content": "Hi, I am Jo"}]}
 USAGE: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 RESPOND: dict[str, Any] = {"model": "gpt-5.4", "input": "Hi, I am Jo"}
-TELL = f"openai/{REQUEST_ID}"
+TELL = "openai/made"
+"""Stands for an id that was made, because an answer had none."""
 
-CHAT = (CHAT_ID, {"input_tokens": 19, "output_tokens": 10})
-STREAM = (STREAM_ID, {"input_tokens": 120, "output_tokens": 30})
-# "Hi, I am Jo" and "user" are 15 bytes; the words are 26.
-GUESS = (STREAM_ID, {"input_tokens": 4, "output_tokens": 7, "usage_missing": True})
-RESPONSE = (RESPONSE_ID, {"input_tokens": 36, "output_tokens": 87})
+ESTIMATED = {"usage_missing": True, "provisional": True}
+MINI = {"model": "gpt-5.4-mini", "service_tier": "priority"}
+
+CHAT = (
+    CHAT_ID,
+    {"model": "gpt-5.4", "service_tier": "default", "input_tokens": 19, "output_tokens": 10},
+)
+STREAM = (STREAM_ID, {**MINI, "input_tokens": 120, "output_tokens": 30})
+# "Hi, I am Jo" and "user" are 15 bytes; the words are 26, the first of them 5.
+GUESS = (STREAM_ID, {**MINI, "input_tokens": 4, "output_tokens": 7, **ESTIMATED})
+EARLY_GUESS = (STREAM_ID, {**MINI, "input_tokens": 4, "output_tokens": 2, **ESTIMATED})
+RESPONSE = (RESPONSE_ID, {"model": "gpt-5.4", "input_tokens": 36, "output_tokens": 87})
+COMPLETION = (
+    "cmpl-1",
+    {"model": "gpt-3.5-turbo-instruct", "input_tokens": 120, "output_tokens": 30},
+)
 
 Metered = tuple[tuple[str, dict[str, Any]], ...]
 
@@ -118,7 +130,7 @@ async def chat_streaming_response_bytes(client: Any) -> Any:
         return b"".join([part async for part in each(raw.iter_bytes(7))])
 
 
-@path((TELL, {"input_tokens": 4, "output_tokens": 0, "usage_missing": True}))
+@path((TELL, {"model": "gpt-5.4", "input_tokens": 4, "output_tokens": 0, **ESTIMATED}))
 async def chat_streaming_response_unread(client: Any) -> Any:
     async with opened(client.chat.completions.with_streaming_response.create(**ASK)) as raw:
         return raw.status_code
@@ -175,9 +187,7 @@ async def chat_stream_left_at_its_usage(client: Any) -> Any:
     return None
 
 
-@path(
-    (STREAM_ID, {"input_tokens": 4, "output_tokens": 2, "usage_missing": True}),
-)
+@path(EARLY_GUESS)
 async def chat_stream_closed_early(client: Any) -> Any:
     stream = await settled(client.chat.completions.create(**ASK, **USAGE))
     async with opened(stream):
@@ -227,12 +237,12 @@ async def chat_stream_by_post(client: Any) -> Any:
     return await seen(await settled(made))
 
 
-@path(("cmpl-1", {"input_tokens": 120, "output_tokens": 30}))
+@path(COMPLETION)
 async def completion(client: Any) -> Any:
     return (await settled(client.completions.create(model="x", prompt="Hi"))).to_dict()
 
 
-@path(("cmpl-1", {"input_tokens": 120, "output_tokens": 30}))
+@path(COMPLETION)
 async def completion_stream(client: Any) -> Any:
     return await seen(await settled(client.completions.create(model="x", prompt="Hi", **USAGE)))
 
@@ -265,8 +275,8 @@ async def response_stream_helper(client: Any) -> Any:
         return kinds, (await settled(stream.get_final_response())).to_dict()
 
 
-# "Hi, I am Jo" is 11 bytes, "Good " is 5.
-@path((RESPONSE_ID, {"input_tokens": 3, "output_tokens": 2, "usage_missing": True}))
+# "Hi, I am Jo" is 11 bytes.
+@path((RESPONSE_ID, {"model": "gpt-5.4", "input_tokens": 3, "output_tokens": 2, **ESTIMATED}))
 async def response_stream_closed_early(client: Any) -> Any:
     stream = await settled(client.responses.create(**RESPOND, stream=True))
     async with opened(stream):
@@ -282,19 +292,29 @@ async def response_looked_at_again(client: Any) -> Any:
     return (await settled(client.responses.retrieve(made.id))).to_dict()
 
 
-@path(("resp_compact", {"input_tokens": 81, "output_tokens": 1035, "model": "gpt-5.4"}))
+@path(
+    (
+        "resp_compact",
+        {
+            "model": "gpt-5.4",
+            "input_tokens": 81,
+            "output_tokens": 1035,
+            "reasoning_tokens": 832,
+        },
+    )
+)
 async def response_compacted(client: Any) -> Any:
     made = client.post("/responses/compact", cast_to=object, body=RESPOND)
     return await settled(made)
 
 
-@path((TELL, {"input_tokens": 8, "output_tokens": 0}))
+@path((TELL, {"model": "text-embedding-3-small", "input_tokens": 8, "output_tokens": 0}))
 async def embedding(client: Any) -> Any:
     made = client.embeddings.create(model="text-embedding-3-small", input="Hi")
     return (await settled(made)).to_dict()
 
 
-@path((TELL, {"input_tokens": 80, "output_tokens": 0}))
+@path((TELL, {"model": "text-embedding-3-small", "input_tokens": 80, "output_tokens": 0}))
 async def embeddings_as_numbers(client: Any) -> Any:
     made = client.embeddings.create(
         model="text-embedding-3-small", input=["Hi"] * 10, encoding_format="float"
@@ -307,21 +327,22 @@ async def decision(client: Any) -> Any:
     return await settled(client.post("/decisions", cast_to=object, body={"questions": []}))
 
 
+TRANSCRIPT = (
+    TELL,
+    {
+        "model": "gpt-4o-transcribe",
+        "input_tokens": 14,
+        "audio_input_tokens": 14,
+        "output_tokens": 45,
+    },
+)
+
+
 def recording() -> tuple[str, io.BytesIO]:
     return "hello.wav", io.BytesIO(b"RIFF" + bytes(1000))
 
 
-@path(
-    (
-        TELL,
-        {
-            "model": "gpt-4o-transcribe",
-            "input_tokens": 14,
-            "audio_input_tokens": 14,
-            "output_tokens": 45,
-        },
-    )
-)
+@path(TRANSCRIPT)
 async def transcription(client: Any) -> Any:
     create = client.audio.transcriptions.create
     return (await settled(create(model="gpt-4o-transcribe", file=recording()))).to_dict()
@@ -333,7 +354,7 @@ async def transcription_by_duration(client: Any) -> Any:
     return (await settled(create(model="whisper-1", file=recording()))).to_dict()
 
 
-@path((TELL, {"model": "gpt-4o-transcribe", "input_tokens": 14, "output_tokens": 45}))
+@path(TRANSCRIPT)
 async def transcription_stream(client: Any) -> Any:
     create = client.audio.transcriptions.create
     return await seen(
@@ -341,13 +362,13 @@ async def transcription_stream(client: Any) -> Any:
     )
 
 
-@path((TELL, {"model": "whisper-1", "output_tokens": 4, "usage_missing": True}))
+@path((TELL, {"model": "whisper-1", "input_tokens": 0, "output_tokens": 4, **ESTIMATED}))
 async def transcription_as_text(client: Any) -> Any:
     create = client.audio.transcriptions.create
     return await settled(create(model="whisper-1", file=recording(), response_format="text"))
 
 
-@path((TELL, {"model": "whisper-1", "audio_seconds": 62.5, "usage_missing": True}))
+@path((TELL, {"model": "whisper-1", "audio_seconds": 62.5, **ESTIMATED}))
 async def transcription_as_subtitles(client: Any) -> Any:
     create = client.audio.transcriptions.create
     return await settled(create(model="whisper-1", file=recording(), response_format="srt"))
@@ -360,13 +381,18 @@ async def translation(client: Any) -> Any:
     return (await settled(made)).to_dict()
 
 
-@path((TELL, {"model": "tts-1", "input_tokens": 3, "usage_missing": True}))
+@path((TELL, {"model": "tts-1", "input_tokens": 3, "output_tokens": 0, **ESTIMATED}))
 async def speech(client: Any) -> Any:
     made = client.audio.speech.create(model="tts-1", voice="alloy", input="Good morning")
     return (await settled(made)).content
 
 
-IMAGE = {"input_tokens": 50, "image_input_tokens": 40, "image_output_tokens": 1056}
+IMAGE = {
+    "input_tokens": 50,
+    "image_input_tokens": 40,
+    "output_tokens": 1056,
+    "image_output_tokens": 1056,
+}
 
 
 @path((TELL, {"model": "gpt-image-1", **IMAGE}))
@@ -387,12 +413,7 @@ async def image_stream(client: Any) -> Any:
     return await seen(await settled(made))
 
 
-@path(
-    (
-        RESPONSE_ID,
-        {"input_tokens": 36, "output_tokens": 87},
-    )
-)
+@path(RESPONSE)
 async def response_in_the_background(client: Any) -> Any:
     made = await settled(client.responses.create(**RESPOND, background=True))
     looks = [await settled(client.responses.retrieve(f"{made.id}_background")) for _ in range(3)]
@@ -402,7 +423,14 @@ async def response_in_the_background(client: Any) -> Any:
 @path(
     (
         "batch_1",
-        {"batch": True, "input_tokens": 1000, "cached_tokens": 100, "reasoning_tokens": 50},
+        {
+            "model": "gpt-5.4-mini",
+            "batch": True,
+            "input_tokens": 1000,
+            "cached_tokens": 100,
+            "output_tokens": 500,
+            "reasoning_tokens": 50,
+        },
     )
 )
 async def batch(client: Any) -> Any:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import sys
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -16,8 +18,30 @@ from meterline.openai_hook import meter_openai
 from meterline.usage import Usage
 from tests.service.sdk.providers.conftest import KINDS, GetClient, Run
 from tests.service.sdk.providers.openai_paths import ASK, RESPOND, settled
-from tests.standins.openai_api import CHAT_ID, CREATED, RESPONSE_ID, OpenAIAnswers
+from tests.standins.openai_api import (
+    CHAT_ID,
+    CREATED,
+    REQUEST_ID,
+    RESPONSE_ID,
+    OpenAIAnswers,
+    batch,
+)
 from tests.standins.server import Answer, Asked, StandIn, as_json, zipped
+
+
+def make_transport(url: str) -> Any:
+    """Return a transport of the http library that openai uses, which goes to a stand-in."""
+    library: Any = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
+
+    class ToStandIn(library.HTTPTransport):  # type: ignore[misc] # of whichever library it is
+        def handle_request(self, request: Any) -> Any:
+            target = f"{url}{request.url.raw_path.decode()}"
+            sent = library.Request(
+                request.method, target, headers=request.headers, stream=request.stream
+            )
+            return super().handle_request(sent)
+
+    return ToStandIn()
 
 
 def say(standin: StandIn, answer: Answer) -> None:
@@ -174,6 +198,36 @@ def test_a_client_with_an_http_client_of_the_host_is_metered(
     assert [CHAT_ID] == [usage.id for usage in sink]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_a_hook_of_the_host_reads_is_metered_as_it_is(
+    openai_api: StandIn, answers: OpenAIAnswers, sink: list[Usage], *, stream: bool
+) -> None:
+    assert openai_api.answer is answers
+    hooks = {"response": [lambda response: response.read()]}
+    http = openai.DefaultHttpxClient(timeout=20, event_hooks=hooks)
+    with openai.OpenAI(api_key="k", base_url=f"{openai_api.url}/v1", http_client=http) as client:
+        meter_openai(client, sink.append, inject_stream_usage=True)
+        made = client.chat.completions.create(**ASK, stream=stream)
+        list(made)
+    found = [(u.metadata["output_tokens"], u.metadata.get("usage_missing")) for u in sink]
+    assert [(30 if stream else 10, None)] == found
+
+
+def test_speech_is_metered_without_being_kept(
+    get_client: GetClient, sink: list[Usage], openai_api: StandIn
+) -> None:
+    parts = 24
+    megabyte = bytes(1 << 20)
+    say(openai_api, Answer([megabyte] * parts, headers={"content-type": "audio/mpeg"}))
+    create = get_client("OpenAI", sink.append).audio.speech.with_streaming_response.create
+    tracemalloc.start()
+    with create(model="tts-1", voice="alloy", input="Good morning") as spoken:
+        read = sum(len(part) for part in spoken.iter_bytes(1 << 16))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (parts << 20, True, 1) == (read, peak < parts << 19, len(sink))
+
+
 @pytest.mark.parametrize("encode", [False, True])
 def test_embeddings_of_megabytes_are_metered(
     get_client: GetClient, sink: list[Usage], openai_api: StandIn, *, encode: bool
@@ -233,6 +287,32 @@ def test_a_look_from_another_process_makes_an_equal_usage(
     assert (4, 2) == (len(sink), len({json.dumps(usage) for usage in sink}))
 
 
+@pytest.mark.parametrize("path", ["/batches/batch_1", "/responses/resp_background"])
+def test_a_look_from_another_process_is_for_whom_the_metadata_of_the_answer_name(
+    path: str,
+    get_client: GetClient,
+    sink: list[Usage],
+    answers: OpenAIAnswers,
+    openai_api: StandIn,
+) -> None:
+    named = {"meterline_tenant": "acme", "meterline_feature": "ai_sms", "job": "7"}
+    body = {**batch(), **answers.example("responses__text_input"), "background": True}
+    say(openai_api, as_json({**body, "id": "one", "metadata": named, "status": "completed"}))
+    with working_for("worker"):
+        get_client("OpenAI", sink.append).get(path, cast_to=object)
+    assert [("acme", "ai_sms")] == [(usage.tenant, usage.feature) for usage in sink]
+
+
+@pytest.mark.parametrize("named", [None, {}, [], {"meterline_tenant": 5}, {"meterline_tenant": ""}])
+def test_metadata_that_name_nobody_leave_a_look_to_who_looks(
+    named: object, get_client: GetClient, sink: list[Usage], openai_api: StandIn
+) -> None:
+    say(openai_api, as_json({**batch(), "metadata": named}))
+    with working_for("worker", "nightly"):
+        get_client("OpenAI", sink.append).batches.retrieve("batch_1")
+    assert [("worker", "nightly")] == [(usage.tenant, usage.feature) for usage in sink]
+
+
 def test_what_was_asked_for_by_one_tenant_is_booked_on_it_whoever_looks(
     get_client: GetClient, sink: list[Usage]
 ) -> None:
@@ -249,6 +329,23 @@ def test_an_answer_without_an_id_is_named_after_its_request(
     say(openai_api, as_json({"answers": [], "usage": {"total_tokens": 3}}))
     get_client("OpenAI", sink.append).post("/decisions", cast_to=object, body={})
     assert re.fullmatch(r"openai/[0-9a-f-]{36}", sink[0].id)
+
+
+@pytest.mark.parametrize(
+    ("host", "same"),
+    [("api.openai.com", True), ("mine.services.ai.azure.com", True), ("gateway.example", False)],
+)
+def test_calls_of_one_request_of_a_gateway_are_told_apart(
+    host: str, openai_api: StandIn, answers: OpenAIAnswers, sink: list[Usage], *, same: bool
+) -> None:
+    assert openai_api.answer is answers
+    http = openai.DefaultHttpxClient(timeout=20, transport=make_transport(openai_api.url))
+    with openai.OpenAI(api_key="k", base_url=f"http://{host}/v1", http_client=http) as client:
+        meter_openai(client, sink.append, inject_stream_usage=False)
+        for _ in range(2):
+            client.embeddings.create(model="text-embedding-3-small", input="Hi")
+    ids = {usage.id for usage in sink}
+    assert (same, 1 if same else 2) == (f"openai/{REQUEST_ID}" in ids, len(ids))
 
 
 def test_labels_that_the_collector_would_refuse_are_left_out(

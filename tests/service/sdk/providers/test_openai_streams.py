@@ -61,13 +61,44 @@ def test_usage_counts_on_a_chunk_that_also_has_choices(
 def test_the_last_usage_of_a_stream_wins(
     get_client: GetClient, run: Run, sink: list[Usage], answer_with: Script
 ) -> None:
-    growing = [
-        {**chunk, "usage": {"prompt_tokens": 120, "completion_tokens": n, "total_tokens": 120 + n}}
-        for n, chunk in enumerate(chat_chunks())
-    ]
-    answer_with(as_events(growing))
+    answer_with(as_events(GROWING))
     run(read(get_client("OpenAI", sink.append)))
-    assert [(120, 4)] == [tokens(usage) for usage in sink]
+    assert [((120, 4), None)] == [
+        (tokens(usage), usage.metadata.get("provisional")) for usage in sink
+    ]
+
+
+NAMED = {"meterline_tenant": "acme", "meterline_feature": "ai_sms"}
+
+GROWING = [
+    {**chunk, "usage": {"prompt_tokens": 120, "completion_tokens": n, "total_tokens": 120 + n}}
+    for n, chunk in enumerate(chat_chunks())
+]
+
+
+@pytest.mark.parametrize("reads", [2, 5])
+def test_usage_that_was_still_growing_when_its_stream_was_left_is_provisional(
+    reads: int, get_client: GetClient, sink: list[Usage], answer_with: Script
+) -> None:
+    answer_with(as_events(GROWING))
+    with get_client("OpenAI", sink.append).chat.completions.create(**ASK, stream=True) as stream:
+        for _ in range(reads):
+            next(stream)
+    marked = None if reads == len(GROWING) else True  # the last chunk says why the chat ended
+    assert [((120, reads - 1), marked)] == [
+        (tokens(usage), usage.metadata.get("provisional")) for usage in sink
+    ]
+
+
+def test_usage_that_was_still_growing_when_its_stream_broke_is_provisional(
+    get_client: GetClient, run: Run, sink: list[Usage], answer_with: Script
+) -> None:
+    answer_with(as_events(GROWING[:2], end=False)._replace(is_broken=True))
+    with pytest.raises(Exception, match=r"."):
+        run(read(get_client("OpenAI", sink.append)))
+    assert [((120, 1), True)] == [
+        (tokens(usage), usage.metadata.get("provisional")) for usage in sink
+    ]
 
 
 def test_usage_is_handed_over_when_it_is_seen_and_not_when_the_stream_ends(
@@ -124,12 +155,48 @@ def test_a_retry_of_a_stream_asks_for_usage_again_and_counts_once(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_encoded_stream_is_metered_although_nothing_can_be_taken_out_of_it(
+def test_usage_that_we_asked_for_is_hidden_in_an_encoded_stream_too(
     kind: str, get_client: GetClient, run: Run, sink: list[Usage], answer_with: Script
 ) -> None:
+    answer_with(zipped(as_events(chat_chunks())))
+    bare = run(read(get_client(kind)))
     answer_with(zipped(as_events(chat_chunks(usage=COUNTS, asks=True))))
-    run(read(get_client(kind, sink.append, inject=True)))
-    assert [(120, 30)] == [tokens(usage) for usage in sink]
+    metered = run(read(get_client(kind, sink.append, inject=True)))
+    assert ([chunk.to_dict() for chunk in bare], [(120, 30)]) == (
+        [chunk.to_dict() for chunk in metered],
+        [tokens(usage) for usage in sink],
+    )
+
+
+def test_a_stream_that_we_unpacked_does_not_call_itself_packed(
+    get_client: GetClient, sink: list[Usage], answer_with: Script
+) -> None:
+    answer_with(zipped(as_events(chat_chunks(usage=COUNTS, asks=True))))
+    client = get_client("OpenAI", sink.append, inject=True)
+    with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as raw:
+        last = list(raw.iter_lines())[-2]
+    assert (None, "data: [DONE]") == (raw.headers.get("content-encoding"), last)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_encoded_stream_raises_what_it_raises_for_the_caller_of_a_bare_client(
+    kind: str, get_client: GetClient, run: Run, sink: list[Usage], answer_with: Script
+) -> None:
+    whole = zipped(as_events(chat_chunks()))
+    answer_with(whole._replace(body=[*whole.body[:2], b"no gzip at all" * 9]))
+    with pytest.raises(Exception, match=r".") as bare:
+        run(read(get_client(kind)))
+    with pytest.raises(bare.type):
+        run(read(get_client(kind, sink.append, inject=True)))
+    assert [True] == [usage.metadata["usage_missing"] for usage in sink]
+
+
+def test_a_chat_with_sources_of_its_own_is_not_made_to_ask_for_usage(
+    get_client: GetClient, run: Run, sink: list[Usage], openai_api: StandIn
+) -> None:
+    sources = {"data_sources": [{"type": "azure_search", "parameters": {}}]}
+    run(read(get_client("OpenAI", sink.append, inject=True), extra_body=sources))
+    assert "stream_options" not in openai_api.asked[-1].json
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -300,6 +367,21 @@ def test_a_background_stream_that_nobody_looks_for_is_estimated_in_the_end(
     before = len(sink)
     settle_open_streams(owner)
     assert (0, [True]) == (before, [usage.metadata["usage_missing"] for usage in sink])
+
+
+def test_an_estimate_of_a_background_stream_is_for_whom_its_metadata_name(
+    get_client: GetClient, sink: list[Usage], answers: OpenAIAnswers, answer_with: Script
+) -> None:
+    body = {**answers.example("responses__text_input"), "background": True, "metadata": NAMED}
+    answer_with(as_events(response_events(body), end=False))
+    client = get_client("OpenAI", sink.append)
+    with client.responses.create(**RESPOND, stream=True) as stream:
+        owner = get_client.sink_of("OpenAI")
+        for event in stream:
+            if event.type == "response.output_text.delta":
+                break
+    settle_open_streams(owner)
+    assert [("acme", "ai_sms")] == [(usage.tenant, usage.feature) for usage in sink]
 
 
 def test_nothing_that_was_written_is_in_a_usage(

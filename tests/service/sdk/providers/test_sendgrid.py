@@ -1,6 +1,8 @@
 """The SendGrid hook, on the real package over real HTTP."""
 
-from collections.abc import Iterator
+import copy
+import pickle
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -223,3 +225,27 @@ def test_nothing_personal_is_in_a_usage(client: SendGridAPIClient, sink: list[Us
 def test_what_is_no_sendgrid_client_is_refused() -> None:
     with pytest.raises(TypeError, match="sendgrid"):
         meter_sendgrid(object(), print, feature_map={})
+
+
+def unpickled(client: Any) -> Any:
+    return pickle.loads(pickle.dumps(client))
+
+
+@pytest.mark.parametrize(("copied", "counts"), [(copy.copy, 1), (unpickled, 0)])
+def test_a_shallow_copy_of_what_sends_is_metered_and_a_pickled_one_is_bare(
+    copied: Callable[[Any], Any], counts: int, client: SendGridAPIClient, sink: list[Usage]
+) -> None:
+    apart = copied(client.client)
+    answer = apart.mail.send.post(request_body=mail().get())
+    assert (202, counts) == (answer.status_code, len(sink))
+
+
+def test_a_pickled_copy_of_a_metered_client_can_be_metered(
+    client: SendGridAPIClient, sink: list[Usage]
+) -> None:
+    apart = unpickled(client)
+    apart.send(mail())
+    before = len(sink)
+    meter_sendgrid(apart, sink.append, feature_map=FEATURES).send(mail())
+    client.send(mail())
+    assert (0, 2) == (before, len(sink))

@@ -1,6 +1,8 @@
 """The Twilio hook, on the real package over real HTTP."""
 
-from collections.abc import Iterator
+import copy
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -136,6 +138,18 @@ def test_a_message_over_another_network_is_one_and_provisional(
     assert [(1, {"provisional": True})] == [(usage.quantity, usage.metadata) for usage in sink]
 
 
+@pytest.mark.parametrize("network", ["whatsapp", "rcs"])
+@pytest.mark.parametrize("media", [{"num_media": "1"}, {"num_media": "0"}])
+def test_a_message_with_media_over_another_network_is_no_mms(
+    network: str, media: dict[str, str], twilio: Twilio, sink: list[Usage], answers: TwilioAnswers
+) -> None:
+    answers.changes = {"to": f"{network}:+14155552345", **media}
+    metered(twilio, sink).create(**SENT, media_url=["https://host.example/a"])
+    assert [("sms", 1, {"provisional": True})] == [
+        (u.channel, u.quantity, u.metadata) for u in sink
+    ]
+
+
 @pytest.mark.parametrize("status", ["scheduled", "canceled", "failed"])
 def test_a_message_that_owes_nothing_yet_is_not_metered(
     status: str, twilio: Twilio, sink: list[Usage], answers: TwilioAnswers
@@ -246,6 +260,22 @@ def test_nothing_personal_is_in_a_usage(
     answers.changes = {"num_segments": "0"}
     metered(twilio, sink).create(**SENT)
     assert (False, False) == ("4155552345" in repr(sink), "Hello" in repr(sink))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_of_a_metered_client_works_as_a_bare_one(
+    copied: Callable[[Client], Client], twilio_api: StandIn, run: Run, sink: list[Usage]
+) -> None:
+    twilio = metered(Twilio(twilio_api, run, "sync"), sink)
+    del twilio.client.get_hostname  # it cannot be pickled
+    apart = copied(twilio.client)
+    to_standin(apart, twilio_api.url)
+    sid = apart.messages.create(**SENT).sid
+    before = len(sink)
+    meter_twilio(apart, sink.append, callback_url=None).messages.create(**SENT)
+    twilio.close()
+    apart.http_client.session.close()
+    assert (SID, 0, 1) == (sid, before, len(sink))
 
 
 def test_what_is_no_twilio_client_is_refused() -> None:
