@@ -13,8 +13,30 @@ from ledger.event import is_slug
 FEATURE_RULE_KINDS = ("number", "service", "template", "category")
 """What a feature can be told by: see `parse_feature_rules`."""
 
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
+
+
+def parse_bucket(text: str) -> str:
+    """Check the name of a bucket of InfluxDB.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    if _BUCKET.fullmatch(text) is None:
+        raise ValueError("has 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit")
+    return text
+
+
+def check_header_value(text: str) -> None:
+    """Check that a secret can be sent in a header.
+
+    Raises:
+        ValueError: with what is wrong; the text is not repeated.
+    """
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("has characters that no header of HTTP can hold")
 
 
 def parse_web_address(text: str) -> str:

@@ -1,7 +1,6 @@
 """Settings from the environment, read once, typed, with all faults reported together."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,8 +13,10 @@ from ledger.engine import DEFAULT_URL, parse_database_url
 from ledger.errors import InvalidError
 from ledger.period import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS
 from ledger.setting_values import (
+    check_header_value,
     is_trustworthy,
     need_algorithm,
+    parse_bucket,
     parse_feature_rules,
     parse_owned,
     parse_roles,
@@ -26,7 +27,6 @@ SETTING_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
 _MIN_JWT_SECRET_BYTES = 32
 _SYMMETRIC = "HS256"
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NO_RULES: Mapping[str, str] = {}
 _OWN_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 
@@ -217,9 +217,7 @@ class Settings(BaseSettings):
     @field_validator("influx_token")
     @classmethod
     def _of_a_header(cls, value: SecretStr | None) -> SecretStr | None:
-        text = "" if value is None else value.get_secret_value()
-        if not (text.isascii() and text.isprintable()):
-            raise ValueError("has characters that no header of HTTP can hold")
+        check_header_value("" if value is None else value.get_secret_value())
         return value
 
     @field_validator("influx_url", "public_url")
@@ -230,9 +228,7 @@ class Settings(BaseSettings):
     @field_validator("influx_bucket", "influx_usage_bucket")
     @classmethod
     def _a_bucket(cls, value: str | None) -> str | None:
-        if value is not None and _BUCKET.fullmatch(value) is None:
-            raise ValueError("has 1 to 64 of A-Z a-z 0-9 _ . - and starts with a letter or digit")
-        return value
+        return None if value is None else parse_bucket(value)
 
     @field_validator("twilio_auth_token", "twilio_shared_key", "sendgrid_public_key")
     @classmethod
