@@ -29,7 +29,7 @@ from collector.relay.store import CALL_POINTS, list_due_tenants, mark_shipped
 from ledger.clock import Clock
 from ledger.errors import ConflictError, MeterlineError, UnavailableError
 from ledger.session import operator_session, tenant_session
-from ledger.shipping import note_failure, note_recovery
+from ledger.shipping import note_failure, note_recovery, read_health
 from ledger.tenant import TenantId
 
 _LEASE_CALLS = 4
@@ -92,7 +92,7 @@ class Relay:
         self._oldest: tuple[datetime, Oldest] | None = None
         self._sent: Posting | None = None
         self._failures = 0
-        self._is_well = False
+        self._is_well = True
 
     def run(self) -> Shipped:
         """Ship everything that is due now. What goes wrong with InfluxDB ends the run.
@@ -103,6 +103,9 @@ class Relay:
         shipped = Shipped()
         with operator_session(self._engine) as session:
             tenants = list_due_tenants(session)
+            known = read_health(session)
+        # Whichever relay failed last, and whether it still runs.
+        self._is_well = known is None or known.recovered_at is not None
         if tenants:
             self._ship(tenants, shipped)
             self._note_health(shipped)
@@ -196,6 +199,8 @@ class Relay:
                 shipped.points += points - len(delivered.refusals) - delivered.expired
                 shipped.refused += len(delivered.refusals)
                 shipped.expired += skipped + delivered.expired
+            elif tenant_id in cargo.parcels:
+                shipped.busy += 1  # it has been taken over, and may be due still
 
     def _mark(self, tenant_id: TenantId, cargo: Cargo, posted: Posted, *, is_last: bool) -> bool:
         """Mark what arrived of a tenant; tell whether there was any and its lease still is ours."""
@@ -261,12 +266,13 @@ class Relay:
     def _note_health(self, shipped: Shipped) -> None:
         if shipped.error is not None:
             self._failures += 1
-            self._is_well = False
             now, text = self._clock(), shipped.error.message
             with suppress(IntegrityError), operator_session(self._engine, write=True) as session:
                 note_failure(session, text, failures=self._failures, now=now)
-        elif not self._is_well and not shipped.busy:
-            self._failures, self._is_well = 0, True
+        elif not shipped.busy:
+            self._failures = 0
+            if self._is_well:
+                return
             with operator_session(self._engine, write=True) as session:
                 note_recovery(session, now=self._clock())
 
