@@ -5,12 +5,10 @@ others, and what arrived is marked in one more, unless the lease was lost: whoev
 the same points again, which changes nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -21,8 +19,9 @@ from collector.influx.errors import UncertainError
 from collector.influx.target import Target
 from collector.influx.transport import Transport
 from collector.relay.cargo import Cargo, Posted, Posting, post_cargo
-from collector.relay.delivery import Writes
+from collector.relay.delivery import Delivery, Writes
 from collector.relay.leases import Leases
+from collector.relay.outcome import Failure, Shipped
 from collector.relay.parcels import Parcel
 from collector.relay.reading import Oldest, read_parcels
 from collector.relay.store import CALL_POINTS, list_due_tenants, mark_shipped
@@ -40,34 +39,6 @@ _RETENTION_HOLDS = timedelta(minutes=10)
 
 _MOST_PARCELS = 20
 """How much of a tenant is shipped before it is the next one's turn."""
-
-
-class Failure(NamedTuple):
-    """A tenant whose points could not be made; what it has stays due."""
-
-    tenant_id: TenantId
-    reason: str
-
-
-@dataclass
-class Shipped:
-    """What a run of the relay did.
-
-    Attributes:
-        points: how many arrived.
-        refused: how many InfluxDB refused; they are quarantined.
-        expired: how many were too old for their bucket.
-        busy: how many tenants another relay has leased.
-        failures: tenants that could not be read.
-        error: what stopped the run, or None.
-    """
-
-    points: int = 0
-    refused: int = 0
-    expired: int = 0
-    busy: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    error: MeterlineError | None = None
 
 
 class Relay:
@@ -91,6 +62,8 @@ class Relay:
         self._held: dict[TenantId, datetime] = {}
         self._oldest: tuple[datetime, Oldest] | None = None
         self._sent: Posting | None = None
+        self._aside: dict[TenantId, MeterlineError] = {}
+        self._most = CALL_POINTS
         self._failures = 0
         self._is_well = True
 
@@ -111,17 +84,19 @@ class Relay:
             self._note_health(shipped)
         return shipped
 
-    def _ship(self, tenants: Iterable[TenantId], shipped: Shipped) -> None:
+    def _ship(self, tenants: Sequence[TenantId], shipped: Shipped) -> None:
         try:
             oldest = self._read_oldest()
         except MeterlineError as error:
             shipped.error = error
             return
         try:
+            self._aside = {}
             self._send(self._load(tenants, oldest, shipped), shipped)
         except Exception:
             self._await_landing()
             raise
+        shipped.put_aside(self._aside, of_all=len(tenants))
         self._let_go(shipped.error)
 
     def _send(self, cargoes: Iterable[Cargo], shipped: Shipped) -> None:
@@ -161,6 +136,8 @@ class Relay:
                 shipped.busy += 1
                 continue
             for parcel in islice(self._read(tenant_id, oldest, shipped), _MOST_PARCELS):
+                if tenant_id in self._aside:
+                    break
                 cargo.add(parcel)
                 if cargo.points >= CALL_POINTS:
                     yield cargo
@@ -184,13 +161,20 @@ class Relay:
             for tenant_id in cargo.parcels:
                 self._keep(tenant_id)
 
-        return post_cargo(cargo, self._writer, self._target, before_call=keep_leases)
+        delivery = Delivery(self._writer, before_call=keep_leases, most=self._most)
+        try:
+            return post_cargo(cargo, delivery, self._target)
+        finally:
+            self._most = delivery.most
 
     def _finish(self, cargo: Cargo, posted: Posted, shipped: Shipped) -> None:
         if posted.error is not None:
             shipped.error = posted.error
             return
+        self._aside.update(posted.refused)
         for tenant_id in {**cargo.parcels, **dict.fromkeys(cargo.last)}:
+            if tenant_id in posted.refused:
+                continue
             is_last = tenant_id in cargo.last
             if self._mark(tenant_id, cargo, posted, is_last=is_last):
                 delivered = posted.delivered[tenant_id]

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from collector.influx.errors import UncertainError
 from collector.influx.target import Target
-from collector.relay.job import Relay, Shipped
+from collector.relay.job import Relay
+from collector.relay.outcome import Shipped
 from ledger.errors import MeterlineError
 from ledger.models import quarantined_points
 from ledger.session import operator_session
@@ -228,6 +229,8 @@ def test_a_size_that_was_too_large_is_not_tried_again(
         return reply
 
     faults.rule = watch
+    relay.run()
+    book(*(sms(f"later{n}") for n in range(40)))
     relay.run()
     assert [42, 21, 10] == tried
 
