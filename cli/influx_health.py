@@ -36,6 +36,7 @@ def _server(target: Target) -> Iterator[Finding]:
     yield Finding(ok=True, text=f"InfluxDB {server.version} at {target.url}")
     for bucket in target.buckets:
         try:
+            buckets.check_org(server.flavour)
             probe_bucket(transport, target, bucket)
             kept = buckets.read_retention(bucket, server.flavour)
         except MeterlineError as error:

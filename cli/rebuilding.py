@@ -13,7 +13,7 @@ from cli.wiring import Wiring, open_ledger
 from collector.influx.target import Target
 from collector.relay.leases import Leases
 from collector.relay.resend import EVER, Dropping, make_due
-from ledger.errors import InvalidError
+from ledger.errors import ConflictError, ForbiddenError, InvalidError, MissingError
 from ledger.period import DateRange
 from ledger.session import operator_session
 from ledger.shipping import measure_unshipped
@@ -56,6 +56,8 @@ def rebuild_series(
     dates = EVER
     if first is not None and last is not None:
         dates = DateRange.inclusive(first.date(), last.date())
+        if drop:
+            raise click.UsageError("--drop takes all dates: leave out --from and --to")
     wiring = open_ledger()
     target, relay = wiring.target, wiring.relay
     if target is None or relay is None:
@@ -78,18 +80,39 @@ def _make_due(
 ) -> None:
     """Make a tenant's points due while no relay is in the midst of it."""
     leases = Leases(wiring.engine, owner=uuid4().hex)
-    lease = timedelta(seconds=_LEASE_SECONDS) + 2 * timedelta(seconds=target.timeout_seconds)
+    # It outlasts a deletion that takes as long as it may, and one more that nobody waits for.
+    lease = timedelta(seconds=_LEASE_SECONDS + 2 * target.patient.timeout_seconds)
 
     def take() -> bool:
         now = wiring.clock()
         return leases.take(tenant.tenant_id, now=now, until=now + lease)
 
+    def keep() -> None:
+        if not take():
+            raise ConflictError(
+                "lease_lost",
+                f"another relay has taken over tenant {tenant.tenant_id}; run the command again",
+            )
+
+    def make_all_due() -> None:
+        for _date in make_due(wiring.engine, tenant, dates, now=wiring.clock()):
+            keep()
+
     while not take():
         time.sleep(_WAIT_SECONDS)
+    is_certain = True
     try:
-        for _date in make_due(wiring.engine, tenant, dates, now=wiring.clock()):
-            take()
+        make_all_due()
         if dropping is not None:
-            dropping.drop(tenant, dates)
+            is_certain = False
+            dropping.drop(tenant, before_call=keep)
+            is_certain = True
+            # Once more: what another relay had sent before its points were deleted is due again.
+            make_all_due()
+    except (ForbiddenError, InvalidError, MissingError):  # InfluxDB has said no: it deletes nothing
+        is_certain = True
+        raise
     finally:
-        leases.release(tenant.tenant_id)
+        # A deletion that nobody waits for may go on: until the lease ends nobody ships into it.
+        if is_certain:
+            leases.release(tenant.tenant_id)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import click
 
-from collector.relay.job import Relay, Shipped
+from collector.relay.job import Relay
+from collector.relay.outcome import Shipped
 from ledger.errors import MeterlineError
 
 _IDLE_SECONDS = 1.0

@@ -4,7 +4,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from pydantic import ValidationInfo
+from pydantic import SecretStr, ValidationInfo
 
 from ledger.accounts.roles import Role, parse_role
 from ledger.errors import InvalidError
@@ -29,14 +29,16 @@ def parse_bucket(text: str) -> str:
     return text
 
 
-def check_header_value(text: str) -> None:
+def check_header_value(secret: SecretStr) -> SecretStr:
     """Check that a secret can be sent in a header.
 
     Raises:
-        ValueError: with what is wrong; the text is not repeated.
+        ValueError: with what is wrong; the secret is not repeated.
     """
+    text = secret.get_secret_value()
     if not (text.isascii() and text.isprintable()):
         raise ValueError("has characters that no header of HTTP can hold")
+    return secret
 
 
 def parse_web_address(text: str) -> str:

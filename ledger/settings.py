@@ -27,7 +27,6 @@ SETTING_PREFIX = "METERLINE_"
 _MIN_HASH_KEY = 16
 _MIN_JWT_SECRET_BYTES = 32
 _SYMMETRIC = "HS256"
-_NO_RULES: Mapping[str, str] = {}
 _OWN_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
 
 
@@ -132,7 +131,7 @@ class Settings(BaseSettings):
         description="Keys that verify SendGrid's event webhook, as `KEY` or `SUBUSER=KEY,…`.",
     )
     feature_rules: Annotated[Mapping[str, str], NoDecode] = Field(
-        default=_NO_RULES,
+        default={},
         description="Features of what webhooks tell, as `KIND:VALUE=FEATURE,…`.",
     )
     # As above.
@@ -217,8 +216,7 @@ class Settings(BaseSettings):
     @field_validator("influx_token")
     @classmethod
     def _of_a_header(cls, value: SecretStr | None) -> SecretStr | None:
-        check_header_value("" if value is None else value.get_secret_value())
-        return value
+        return None if value is None else check_header_value(value)
 
     @field_validator("influx_url", "public_url")
     @classmethod

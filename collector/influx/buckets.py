@@ -155,9 +155,17 @@ class Buckets:
         found: list[dict[str, Any]] = answer.read_json().get("buckets", [])
         return next((each for each in found if each.get("name") == bucket), None)
 
-    def _find_org(self) -> str:
-        if not self._org:
+    def check_org(self, flavour: Flavour) -> None:
+        """Check that the organisation is set where it is needed: 2.x takes no write without one.
+
+        Raises:
+            InvalidError: `influx_refused`.
+        """
+        if flavour is Flavour.V2 and not self._org:
             raise InvalidError("influx_refused", "InfluxDB 2.x needs METERLINE_INFLUX_ORG")
+
+    def _find_org(self) -> str:
+        self.check_org(Flavour.V2)
         try:
             found = self._transport.get("/api/v2/orgs", org=self._org).read_json().get("orgs", [])
         except MissingError:

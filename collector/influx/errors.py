@@ -21,6 +21,8 @@ _GATEWAY_ERRORS = frozenset({502, 504})
 
 _REASON_LENGTH = 300
 _OF_LINES = re.compile(r"partial write|unable to parse|type conflict|parsing|parse error")
+_GIVEN_UP = re.compile(r"timeout")
+"""All that 1.x says of a write that it goes on with and no longer waits for."""
 _OF_BUCKET = re.compile(r"database not found|bucket|dbrp", re.IGNORECASE)
 
 
@@ -63,7 +65,8 @@ def read_answer(status: int, text: str) -> MeterlineError | RejectedError | TooL
     if status == _NOT_FOUND:
         return _not_found(text, reason)
     if status == _TOO_MANY or status >= _SERVER_ERROR:
-        unavailable = UncertainError if status in _GATEWAY_ERRORS else UnavailableError
+        is_uncertain = status in _GATEWAY_ERRORS or _GIVEN_UP.fullmatch(reason)
+        unavailable = UncertainError if is_uncertain else UnavailableError
         return unavailable("influx_unavailable", f"InfluxDB answers {status}: {reason}")
     return InvalidError("influx_refused", f"InfluxDB refuses the request ({status}): {reason}")
 
@@ -74,7 +77,15 @@ def _read_reason(text: str) -> str | None:
         document = orjson.loads(text)
         if isinstance(document, dict):
             text = str(document.get("error") or document.get("message") or text)
+            text = ": ".join([text, *_read_faults(document.get("data"))])
     return None if text.lstrip().startswith("<") else shorten(text.strip(), _REASON_LENGTH)
+
+
+def _read_faults(lines: object) -> list[str]:
+    """Return what 3.x says of the first faulty line, where it says anything."""
+    first = lines[0] if isinstance(lines, list) and lines else None
+    fault = first.get("error_message") if isinstance(first, dict) else None
+    return [str(fault)] if fault else []
 
 
 def _not_found(text: str, reason: str) -> MissingError:

@@ -63,6 +63,10 @@ class Writer:
             raise UncertainError(
                 "influx_unavailable", f"InfluxDB did not answer at {self._url}: {error}"
             ) from error
+        except UnicodeDecodeError as error:  # the client reads a proxy's page before its status
+            raise UncertainError(
+                "influx_unavailable", f"what answers at {self._url} is no InfluxDB"
+            ) from error
         except ValueError:
             raise unfit_header() from None
         return 0
@@ -76,7 +80,11 @@ class Writer:
             raise UnavailableError(
                 "influx_unavailable", f"InfluxDB does not answer at {self._url}: {error.reason}"
             ) from error
-        text = error.body if isinstance(error.body, str) else (error.body or b"").decode()
+        text = (
+            error.body
+            if isinstance(error.body, str)
+            else (error.body or b"").decode(errors="replace")
+        )
         refusal = read_answer(error.status, text or str(error.reason))
         if isinstance(refusal, RejectedError) and _BEYOND_RETENTION in text:
             # InfluxDB gives this reason when it has stored all the others.

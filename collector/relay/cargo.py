@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from collector.influx.target import Target
-from collector.relay.delivery import Delivery, Writes
+from collector.relay.delivery import Delivery
 from collector.relay.parcels import Delivered, Parcel, Refusal
 from collector.relay.points import USAGE, Point
-from ledger.errors import MeterlineError
+from ledger.errors import ConflictError, MeterlineError
 from ledger.tenant import TenantId
 
 
@@ -36,9 +36,10 @@ class Cargo:
 
 @dataclass
 class Posted:
-    """What became of the points of each tenant, or what stopped all of it."""
+    """What became of the points of each tenant: `refused` too many; or what stopped all of it."""
 
     delivered: dict[TenantId, Delivered] = field(default_factory=dict)
+    refused: dict[TenantId, MeterlineError] = field(default_factory=dict)
     error: MeterlineError | None = None
 
 
@@ -73,40 +74,57 @@ class Posting:
             self._outcome = error
 
 
-def post_cargo(
-    cargo: Cargo, writer: Writes, target: Target, *, before_call: Callable[[], None]
-) -> Posted:
+def post_cargo(cargo: Cargo, delivery: Delivery, target: Target) -> Posted:
     """Send all points of a cargo, each to its bucket.
 
-    Args:
-        cargo: what to send.
-        writer: writes to InfluxDB.
-        target: says which bucket is whose.
-        before_call: is called before each call; an error of it stops the posting.
+    Where too many are refused, each tenant is sent apart, so that no other waits for it.
 
     Raises:
-        UnavailableError: `ledger_unavailable`, when `before_call` needed the ledger.
+        UnavailableError: `ledger_unavailable`, where the delivery needed the ledger.
     """
-    delivery = Delivery(writer, before_call=before_call)
-    posted = Posted({tenant_id: Delivered() for tenant_id in cargo.parcels})
     try:
-        for bucket in target.buckets:
-            points = [
-                point
-                for parcels in cargo.parcels.values()
-                for parcel in parcels
-                for point in parcel.points
-                if bucket == (target.usage_bucket if point.measurement == USAGE else target.bucket)
-            ]
-            sent = delivery.send(bucket, points)
-            _share_out(posted, cargo, sent.refusals)
-            if sent.expired:
-                # The bucket does not say which they were; they are counted with the first tenant.
-                next(iter(posted.delivered.values())).expired += sent.expired
+        refused = _send(cargo, delivery, target)
+        if refused.error is None or len(cargo.parcels) == 1:
+            return refused if refused.error is None else _refuse(cargo, refused.error)
+        posted = Posted()
+        for tenant_id, parcels in cargo.parcels.items():
+            alone = Cargo({tenant_id: parcels})
+            sent = _send(alone, delivery, target)
+            sent = sent if sent.error is None else _refuse(alone, sent.error)
+            posted.delivered.update(sent.delivered)
+            posted.refused.update(sent.refused)
     except MeterlineError as error:
         if error.code == "ledger_unavailable":
             raise
         return Posted(error=error)
+    return posted
+
+
+def _refuse(cargo: Cargo, error: MeterlineError) -> Posted:
+    return Posted(refused=dict.fromkeys(cargo.parcels, error))
+
+
+def _send(cargo: Cargo, delivery: Delivery, target: Target) -> Posted:
+    """Send a cargo; its error, if any, is that too many points are refused."""
+    posted = Posted({tenant_id: Delivered() for tenant_id in cargo.parcels})
+    for bucket in target.buckets:
+        points = [
+            point
+            for parcels in cargo.parcels.values()
+            for parcel in parcels
+            for point in parcel.points
+            if bucket == (target.usage_bucket if point.measurement == USAGE else target.bucket)
+        ]
+        try:
+            sent = delivery.send(bucket, points)
+        except ConflictError as error:
+            if error.code != "influx_rejects_points":
+                raise
+            return Posted(error=error)
+        _share_out(posted, cargo, sent.refusals)
+        if sent.expired:
+            # The bucket does not say which they were; they are counted with the first tenant.
+            next(iter(posted.delivered.values())).expired += sent.expired
     return posted
 
 

@@ -33,12 +33,18 @@ class Delivery:
     Args:
         writer: writes to InfluxDB.
         before_call: is called before each call, and may stop it by raising.
+        most: points of one call.
+
+    Attributes:
+        most: the same, less where calls were found too large.
     """
 
-    def __init__(self, writer: Writes, *, before_call: Callable[[], None]) -> None:
+    def __init__(
+        self, writer: Writes, *, before_call: Callable[[], None], most: int = CALL_POINTS
+    ) -> None:
         self._writer = writer
         self._before_call = before_call
-        self._most = CALL_POINTS
+        self.most = most
 
     def send(self, bucket: str, points: Sequence[Point]) -> Sent:
         """Send points to a bucket.
@@ -51,7 +57,7 @@ class Delivery:
         sent = Sent([], 0)
         start = 0
         while start < len(points):
-            part = points[start : start + self._most]
+            part = points[start : start + self.most]
             try:
                 refusals: list[Refusal] = []
                 expired = self._send(bucket, part, refusals)
@@ -83,7 +89,7 @@ class Delivery:
                 "influx_unavailable",
                 f"InfluxDB, or a proxy before it, finds one point too large: {error}",
             ) from error
-        self._most = tried // 2
+        self.most = tried // 2
 
 
 def _to_body(points: Iterable[Point]) -> bytes:

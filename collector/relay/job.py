@@ -5,12 +5,10 @@ others, and what arrived is marked in one more, unless the lease was lost: whoev
 the same points again, which changes nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -21,15 +19,16 @@ from collector.influx.errors import UncertainError
 from collector.influx.target import Target
 from collector.influx.transport import Transport
 from collector.relay.cargo import Cargo, Posted, Posting, post_cargo
-from collector.relay.delivery import Writes
+from collector.relay.delivery import Delivery, Writes
 from collector.relay.leases import Leases
+from collector.relay.outcome import Failure, Shipped
 from collector.relay.parcels import Parcel
 from collector.relay.reading import Oldest, read_parcels
 from collector.relay.store import CALL_POINTS, list_due_tenants, mark_shipped
 from ledger.clock import Clock
 from ledger.errors import ConflictError, MeterlineError, UnavailableError
 from ledger.session import insist, operator_session, tenant_session
-from ledger.shipping import note_failure, note_recovery
+from ledger.shipping import note_failure, note_recovery, read_health
 from ledger.tenant import TenantId
 
 _LEASE_CALLS = 4
@@ -40,34 +39,6 @@ _RETENTION_HOLDS = timedelta(minutes=10)
 
 _MOST_PARCELS = 20
 """How much of a tenant is shipped before it is the next one's turn."""
-
-
-class Failure(NamedTuple):
-    """A tenant whose points could not be made; what it has stays due."""
-
-    tenant_id: TenantId
-    reason: str
-
-
-@dataclass
-class Shipped:
-    """What a run of the relay did.
-
-    Attributes:
-        points: how many arrived.
-        refused: how many InfluxDB refused; they are quarantined.
-        expired: how many were too old for their bucket.
-        busy: how many tenants another relay has leased.
-        failures: tenants that could not be read.
-        error: what stopped the run, or None.
-    """
-
-    points: int = 0
-    refused: int = 0
-    expired: int = 0
-    busy: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    error: MeterlineError | None = None
 
 
 class Relay:
@@ -91,8 +62,10 @@ class Relay:
         self._held: dict[TenantId, datetime] = {}
         self._oldest: tuple[datetime, Oldest] | None = None
         self._sent: Posting | None = None
+        self._aside: dict[TenantId, MeterlineError] = {}
+        self._most = CALL_POINTS
         self._failures = 0
-        self._is_well = False
+        self._is_well = True
 
     def run(self) -> Shipped:
         """Ship everything that is due now. What goes wrong with InfluxDB ends the run.
@@ -103,22 +76,27 @@ class Relay:
         shipped = Shipped()
         with operator_session(self._engine) as session:
             tenants = list_due_tenants(session)
+            known = read_health(session)
+        # Whichever relay failed last, and whether it still runs.
+        self._is_well = known is None or known.recovered_at is not None
         if tenants:
             self._ship(tenants, shipped)
             self._note_health(shipped)
         return shipped
 
-    def _ship(self, tenants: Iterable[TenantId], shipped: Shipped) -> None:
+    def _ship(self, tenants: Sequence[TenantId], shipped: Shipped) -> None:
         try:
             oldest = self._read_oldest()
         except MeterlineError as error:
             shipped.error = error
             return
         try:
+            self._aside = {}
             self._send(self._load(tenants, oldest, shipped), shipped)
         except Exception:
             self._await_landing()
             raise
+        shipped.put_aside(self._aside, of_all=len(tenants))
         self._let_go(shipped.error)
 
     def _send(self, cargoes: Iterable[Cargo], shipped: Shipped) -> None:
@@ -158,6 +136,8 @@ class Relay:
                 shipped.busy += 1
                 continue
             for parcel in islice(self._read(tenant_id, oldest, shipped), _MOST_PARCELS):
+                if tenant_id in self._aside:
+                    break
                 cargo.add(parcel)
                 if cargo.points >= CALL_POINTS:
                     yield cargo
@@ -181,13 +161,20 @@ class Relay:
             for tenant_id in cargo.parcels:
                 self._keep(tenant_id)
 
-        return post_cargo(cargo, self._writer, self._target, before_call=keep_leases)
+        delivery = Delivery(self._writer, before_call=keep_leases, most=self._most)
+        try:
+            return post_cargo(cargo, delivery, self._target)
+        finally:
+            self._most = delivery.most
 
     def _finish(self, cargo: Cargo, posted: Posted, shipped: Shipped) -> None:
         if posted.error is not None:
             shipped.error = posted.error
             return
+        self._aside.update(posted.refused)
         for tenant_id in {**cargo.parcels, **dict.fromkeys(cargo.last)}:
+            if tenant_id in posted.refused:
+                continue
             is_last = tenant_id in cargo.last
             if self._mark(tenant_id, cargo, posted, is_last=is_last):
                 delivered = posted.delivered[tenant_id]
@@ -196,6 +183,8 @@ class Relay:
                 shipped.points += points - len(delivered.refusals) - delivered.expired
                 shipped.refused += len(delivered.refusals)
                 shipped.expired += skipped + delivered.expired
+            elif tenant_id in cargo.parcels:
+                shipped.busy += 1  # it has been taken over, and may be due still
 
     def _mark(self, tenant_id: TenantId, cargo: Cargo, posted: Posted, *, is_last: bool) -> bool:
         """Mark what arrived of a tenant; tell whether there was any and its lease still is ours."""
@@ -266,12 +255,13 @@ class Relay:
     def _note_health(self, shipped: Shipped) -> None:
         if shipped.error is not None:
             self._failures += 1
-            self._is_well = False
             now, text = self._clock(), shipped.error.message
             with suppress(IntegrityError), operator_session(self._engine, write=True) as session:
                 note_failure(session, text, failures=self._failures, now=now)
-        elif not self._is_well and not shipped.busy:
-            self._failures, self._is_well = 0, True
+        elif not shipped.busy:
+            self._failures = 0
+            if self._is_well:
+                return
             with operator_session(self._engine, write=True) as session:
                 note_recovery(session, now=self._clock())
 

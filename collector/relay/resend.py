@@ -1,6 +1,6 @@
 """Makes series due again, and drops them where InfluxDB can: what `rebuild series` does first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -168,8 +168,12 @@ class Dropping:
                 "InfluxDB 3 deletes no points; rebuild without --drop, or into another database",
             )
 
-    def drop(self, tenant: Tenant, dates: DateRange) -> None:
-        """Delete a tenant's points of these dates, but for those that could not be sent again.
+    def drop(self, tenant: Tenant, *, before_call: Callable[[], None]) -> None:
+        """Delete all points of a tenant, but for those that could not be sent again.
+
+        Args:
+            tenant: the tenant.
+            before_call: is called before each deletion; an error of it stops the dropping.
 
         Raises:
             MeterlineError: see `Reader.run`.
@@ -177,17 +181,16 @@ class Dropping:
         with tenant_session(self._engine, tenant.tenant_id) as session:
             taken = read_last_taken(session)
         for measurement in MEASUREMENTS:
-            start = dates.start
+            start = EVER.start
             if measurement == USAGE and taken is not None:
                 start = max(start, taken + _ONE_DAY)
-            if start >= dates.end:
-                continue
+            before_call()
             bucket = self._target.usage_bucket if measurement == USAGE else self._target.bucket
             self._reader.run(
                 f"DELETE FROM {quote_name(measurement)}"
                 f' WHERE "tenant" = {quote_text(tenant.tenant_id)}'
                 f" AND time >= {to_stamp(day_start(start, tenant))}"
-                f" AND time < {to_stamp(day_start(dates.end, tenant))}",
+                f" AND time < {to_stamp(day_start(EVER.end, tenant))}",
                 bucket=bucket,
             )
 

@@ -23,9 +23,10 @@ from collector.relay.parts import (
 from collector.relay.points import MEASUREMENTS, NANOS_A_SECOND, TENANT_DAY, USAGE, USAGE_COST
 from collector.relay.reading import Oldest
 from ledger.difference import Difference
-from ledger.session import tenant_session
+from ledger.session import operator_session, tenant_session
 from ledger.shipping import Unshipped, measure_unshipped
 from ledger.tenant import Tenant, TenantId
+from ledger.tenants import list_tenants
 
 _END_OF_TIME = 2**63 - 2
 _COUNTED = {USAGE: "quantity", USAGE_COST: "cost_nanos", TENANT_DAY: "cost"}
@@ -74,7 +75,7 @@ class SeriesVerifier:
             with tenant_session(self._engine, tenant.tenant_id) as session:
                 report.unshipped[tenant.tenant_id] = measure_unshipped(session)
         if is_all:
-            report.differences.extend(self._find_strangers(known))
+            report.differences.extend(self._leave_out_new(self._find_strangers(known)))
         return report
 
     def _compare(self, tenant_id: TenantId, oldest: Oldest) -> Iterator[Difference]:
@@ -142,6 +143,15 @@ class SeriesVerifier:
                 key = Key(TENANT_DAY, time // NANOS_A_SECOND)
                 rows[key].append((1, *(value or 0 for value in values)))
         return {key: tuple(map(sum, zip(*group, strict=True))) for key, group in rows.items()}
+
+    def _leave_out_new(self, strangers: Iterable[Difference]) -> Iterator[Difference]:
+        """Yield strangers that are not registered now either."""
+        found = list(strangers)
+        if not found:
+            return
+        with operator_session(self._engine) as session:
+            known = {tenant.tenant_id for tenant in list_tenants(session)}
+        yield from (each for each in found if each.tenant_id not in known)
 
     def _find_strangers(self, known: set[str]) -> Iterator[Difference]:
         for measurement in MEASUREMENTS:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from collector.influx.errors import UncertainError
 from collector.influx.target import Target
-from collector.relay.job import Relay, Shipped
+from collector.relay.job import Relay
+from collector.relay.outcome import Shipped
 from ledger.errors import MeterlineError
 from ledger.models import quarantined_points
 from ledger.session import operator_session
@@ -228,6 +230,8 @@ def test_a_size_that_was_too_large_is_not_tried_again(
 
     faults.rule = watch
     relay.run()
+    book(*(sms(f"later{n}") for n in range(40)))
+    relay.run()
     assert [42, 21, 10] == tried
 
 
@@ -293,3 +297,26 @@ def test_points_that_are_too_old_for_a_bucket_are_no_poison(
     shipped = relay.run()
     waits = unshipped(engine)
     assert (None, 62, 0, 0) == (shipped.error, shipped.expired, waits.quarantined, waits.points)
+
+
+def test_a_page_that_is_no_utf8_is_an_answer_that_leaves_all_open(
+    faults: FaultProxy, relay: Relay, book: Book
+) -> None:
+    book(sms("a"))
+    faults.rule = writes(Reply(502, "<html>Gatewáy</html>".encode("latin-1")))
+    assert isinstance(error_of(relay.run()), UncertainError)
+
+
+def test_a_recovery_is_kept_by_whoever_ships_next(
+    engine: sa.Engine, faults: FaultProxy, relay: Relay, clock: HandClock, book: Book
+) -> None:
+    other = make_relay(engine, Target(url=faults.url, timeout_seconds=TIMEOUT), clock)
+    book(sms("a"))
+    other.run()
+    book(sms("b"))
+    with faults.answering(writes(FAILURES["full disk"][0])):
+        relay.run()
+    other.run()
+    found = health(engine)
+    assert found is not None
+    assert clock.now == found.recovered_at

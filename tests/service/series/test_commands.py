@@ -20,7 +20,7 @@ from tests.costed import only_row, tamper
 from tests.processes import Launcher, wait_until
 from tests.servers.faults import FaultProxy, Reply, Request
 from tests.servers.influx import Influx
-from tests.servers.influx_stand_in import ORG, InfluxTwoStandIn
+from tests.servers.influx_stand_in import ORG, TOKEN, InfluxTwoStandIn
 from tests.service.series.conftest import Ship
 
 EVENTS = 'SELECT count("quantity") FROM "usage"'
@@ -332,3 +332,11 @@ def test_faulty_settings_of_influxdb_are_told_together(meterline: Run) -> None:
     names = [line.split(":")[0].strip() for line in done.stderr.splitlines()[1:]]
     expected = [f"METERLINE_INFLUX_{name}" for name in ("URL", "BUCKET", "TIMEOUT_SECONDS")]
     assert (2, expected) == (done.returncode, names)
+
+
+def test_doctor_tells_an_organisation_that_is_missing(command: Command) -> None:
+    with closing(InfluxTwoStandIn()) as two:
+        two.buckets["meterline"] = {"id": "b", "name": "meterline"}
+        settings = {"METERLINE_INFLUX_URL": two.url, "METERLINE_INFLUX_TOKEN": TOKEN}
+        (wrong,) = doctor_says(command, **settings)
+    assert "bucket meterline: InfluxDB 2.x needs METERLINE_INFLUX_ORG" in wrong

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from cli.shipping import ship_all
 from collector.influx.target import Target
 from collector.relay.job import Relay
 from collector.relay.leases import Leases
@@ -94,6 +95,27 @@ def test_a_relay_that_lost_its_lease_marks_nothing(
     writer = WatchedWriter(target, after=take_over)
     relay = Relay(engine, target, writer=writer, clock=lambda: START)
     assert (0, 3) == (relay.run().points, due_points(engine))
+
+
+def test_shipping_all_ends_when_nothing_is_due_also_where_a_lease_was_lost(
+    engine: sa.Engine, target: Target, book: Book
+) -> None:
+    book(sms("a"))
+    owners = ["other"]
+
+    def take_over_once() -> None:
+        if owners:
+            with operator_session(engine, write=True) as session:
+                session.connection.execute(
+                    sa.text(
+                        f"UPDATE relay_state SET lease_owner = '{owners.pop()}',"
+                        " lease_until = '2026-03-10 11:00:00.000000'"
+                    )
+                )
+
+    writer = WatchedWriter(target, after=take_over_once)
+    ship_all(Relay(engine, target, writer=writer, clock=lambda: START))
+    assert 0 == due_points(engine)
 
 
 def test_a_relay_that_slept_through_its_lease_does_not_send_at_all(

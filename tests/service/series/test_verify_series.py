@@ -14,7 +14,8 @@ from collector.relay.verify import SeriesVerifier
 from costing.job import Costing
 from costing.retention import Retention
 from ledger.session import operator_session
-from ledger.tenants import change_tenant, list_tenants
+from ledger.tenant import TenantId
+from ledger.tenants import add_tenant, change_tenant, list_tenants
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.costed import ACME, tamper
@@ -252,3 +253,20 @@ def test_a_change_of_zone_makes_no_difference(
     book(sms("after", time="2026-03-09T12:00:00Z"), sms("last", time="2026-03-10T12:01:00Z"))
     ship()
     assert [] == verify()
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_tenant_that_is_registered_meanwhile_is_no_stranger(
+    engine: sa.Engine, faults: FaultProxy, book: Book, ship: Ship
+) -> None:
+    events = [sms("n", tenant="newcomer")]
+
+    def register(request: Request) -> None:
+        if request.path.startswith("/query") and b"count" in request.body and events:
+            with operator_session(engine, write=True) as session:
+                add_tenant(session, TenantId("newcomer"), name="N", now=NOW)
+            book(events.pop())
+            ship()
+
+    faults.rule = register
+    assert [] == differences(engine, Target(url=faults.url))

@@ -55,3 +55,16 @@ def test_what_a_gateway_says_leaves_open_whether_it_was_received(
 def test_a_page_of_a_proxy_is_not_repeated() -> None:
     found = read_answer(502, "<html><h1>502</h1></html>")
     assert "InfluxDB answers 502: status 502" == str(found)
+
+
+def test_a_write_that_1_x_gave_up_waiting_for_may_still_take_effect() -> None:
+    assert isinstance(read_answer(500, '{"error":"timeout"}'), UncertainError)
+
+
+def test_the_reason_of_a_line_is_told_where_3_x_gives_it_apart() -> None:
+    text = (
+        '{"error":"partial write of line protocol occurred","data":[{"original_line":"usage",'
+        '"line_number":1,"error_message":"invalid column type for column quantity"}]}'
+    )
+    expected = "partial write of line protocol occurred: invalid column type for column quantity"
+    assert expected == str(read_answer(400, text))
