@@ -239,6 +239,27 @@ sys.stdin.read()
     assert ends_well(process)
 
 
+def test_forked_children_that_record_nothing_make_no_files(
+    script: Script, collector: Collector, spool: Path
+) -> None:
+    process = script("""
+record("parent")
+meter.flush(30)
+sys.stdin.readline()
+for _ in range(20):
+    if os.fork() == 0: sys.exit(0)
+for _ in range(20): os.wait()
+print(len(os.listdir(sys.argv[3])), flush=True)
+sys.stdin.read()
+""")
+    wait_until(lambda: len(list(spool.glob("*.seg"))) == 2, "it has what it writes to and a spare")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go on\n")
+    process.stdin.flush()
+    assert (3, ["parent"]) == (int(process.stdout.readline()), collector.ids())  # with the lock
+
+
 def test_a_parents_segments_are_adopted_though_a_forked_child_lives(
     script: Script, make_meter: MakeMeter, collector: Collector
 ) -> None:

@@ -15,6 +15,7 @@ from ledger.keys import Scope
 from meterline import Meter
 from tests.access import make_key
 from tests.collector import Collector
+from tests.processes import wait_until
 from tests.service.sdk.conftest import MakeMeter, record_sms
 
 
@@ -195,3 +196,53 @@ def test_every_usage_is_accounted_for(meter: Meter) -> None:
     stats = meter.stats()
     ends = stats.stored + stats.duplicates + stats.dead + stats.dropped + stats.pending
     assert (20, 20, 10) == (stats.recorded, ends, stats.held)
+
+
+def test_a_flush_waits_for_what_came_before_it_and_not_for_what_others_record_meanwhile(
+    meter: Meter, collector: Collector
+) -> None:
+    is_over = threading.Event()
+
+    def record_on() -> None:
+        while not is_over.wait(0.001):
+            record_sms(meter)
+
+    threads = [threading.Thread(target=record_on) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        found = []
+        for number in range(5):
+            record_sms(meter, event_id=f"before-{number}")
+            found.append((meter.flush(20), f"before-{number}" in collector.ids()))
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert [(True, True)] * 5 == found
+
+
+def test_a_burst_of_threads_far_below_the_limit_loses_nothing(
+    meter: Meter, collector: Collector
+) -> None:
+    bulk = {f"bulk{n}": "x" * 100 for n in range(30)}
+
+    def record_many() -> None:
+        for _ in range(500):
+            record_sms(meter, metadata=bulk)
+
+    threads = [threading.Thread(target=record_many) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert meter.flush(60)
+    assert (0, 2000) == (meter.stats().dropped, len(set(collector.ids())))
+
+
+def test_what_a_burst_left_in_memory_is_safe_a_moment_later(meter: Meter) -> None:
+    bulk = {f"bulk{n}": "x" * 100 for n in range(30)}
+    for _ in range(2000):
+        record_sms(meter, metadata=bulk)
+    wait_until(lambda: meter.stats().exposed == 0, "all is in files")
+    assert meter.stats().is_safe
