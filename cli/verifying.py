@@ -34,12 +34,18 @@ def verify_ledger(tenant_id: str | None) -> None:
         _print_unshipped(series)
         _print_differences(series.differences)
         differences += series.differences
-        sides += " = series"
+        sides += _tell_series(series)
     if differences:
         sys.exit(1)
     cost = format_usd(Nanos(sum(t.cost for t in report.totals)))
     events = sum(t.events for t in report.totals)
     click.echo(f"{sides}: {events} events, {cost} USD")
+
+
+def _tell_series(series: SeriesReport) -> str:
+    """Return what is proved of the series: not that of points which InfluxDB does not have."""
+    refused = sum(waits.quarantined for waits in series.unshipped.values())
+    return f" = series but for {refused} quarantined points" if refused else " = series"
 
 
 def _print_differences(differences: Iterable[Difference]) -> None:

@@ -37,7 +37,7 @@ class Reader:
         parameters = {"epoch": "ns"} if bucket is None else {"db": bucket, "epoch": "ns"}
         answer = self._transport.send("POST", "/query", parameters, form={"q": statement})
         results = answer.read_json().get("results") or [{}]
-        result: dict[str, Any] = results[0]
+        result: dict[str, Any] = results[0] or {}
         if "error" in result:
             raise _read_error(result["error"])
         found = result.get("series", [])

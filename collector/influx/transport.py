@@ -22,18 +22,21 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
 
-    def read_json(self) -> Any:
-        """Return the body decoded.
+    def read_json(self) -> dict[str, Any]:
+        """Return the body decoded: all that InfluxDB says is an object of JSON.
 
         Raises:
             UnavailableError: `influx_unavailable`, when something else than InfluxDB answered.
         """
         try:
-            return orjson.loads(self.body)
+            document = orjson.loads(self.body)
         except orjson.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
             raise UnavailableError(
-                "influx_unavailable", "what answered is no InfluxDB: its answer is no JSON"
-            ) from None
+                "influx_unavailable", "what answered is no InfluxDB: its answer is no JSON object"
+            )
+        return document
 
 
 class Transport:

@@ -323,6 +323,44 @@ def test_doctor_tells_quarantined_points_with_their_reason(
     assert (True, True) == ("1 points are quarantined" in wrong, "field type conflict" in wrong)
 
 
+def test_verify_claims_no_series_that_points_in_quarantine_are_missing_from(
+    command: Command, influx: Influx, book: Book
+) -> None:
+    influx.write('usage,tenant=acme quantity="text" 1736078400000000000')
+    influx.write("usage,tenant=acme quantity=1i 1772971200000000000")
+    book(sms("bad", time="2025-01-05T12:00:00Z"))
+    command("work", "--once")
+    influx.query('DROP MEASUREMENT "usage"')
+    last = command("verify").stdout.splitlines()[-1]
+    assert "ledger = rollups = CSV = series but for 1 quarantined points: 1 events" in last
+
+
+def test_rebuild_brings_points_back_from_quarantine_when_their_cause_is_gone(
+    command: Command, influx: Influx, book: Book
+) -> None:
+    influx.write('usage,tenant=acme quantity="text" 1736078400000000000')
+    book(sms("bad", time="2025-01-05T12:00:00Z"))
+    command("work", "--once")
+    influx.query('DROP DATABASE "meterline"')
+    influx.query('CREATE DATABASE "meterline"')
+    done = command("rebuild", "series")
+    last = command("verify").stdout.splitlines()[-1]
+    told = "ledger = rollups = CSV = series: 1 events"
+    assert (0, 1, told) == (done.returncode, influx.value(EVENTS), last.split(",")[0])
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"<html>", b'{"results":[null]}'])
+@pytest.mark.parametrize("line", ["doctor", "verify", "influx setup", "work --once"])
+@pytest.mark.ledger("sqlite")
+def test_an_answer_of_something_else_than_influxdb_ends_no_command_in_a_traceback(
+    meterline: Run, influx: Influx, book: Book, line: str, body: bytes
+) -> None:
+    book(sms("a"))
+    with closing(FaultProxy(influx.url)) as proxy, proxy.answering(lambda _: Reply(200, body)):
+        done = meterline(*line.split(), METERLINE_INFLUX_URL=proxy.url)
+    assert "Traceback" not in done.stderr
+
+
 def test_faulty_settings_of_influxdb_are_told_together(meterline: Run) -> None:
     done = meterline(
         "work", "--once",
