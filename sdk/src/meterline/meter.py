@@ -209,7 +209,7 @@ class Meter:
         return self._delivery.redeliver()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all that was recorded in this process has its result; tell whether it has.
+        """Wait until all that this process recorded before has its result; tell whether it has.
 
         It comes back early, with False, where all that is left waits for a tenant to be known.
         """

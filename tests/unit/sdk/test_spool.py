@@ -38,12 +38,15 @@ def take_all(spool: Spool) -> list[bytes]:
     return lines
 
 
-def burst(spool: Spool, count: int) -> list[bytes]:
-    """Put events faster than anybody makes segments."""
-    lines = [f"{number:05}".encode() + LINE[5:] for number in range(count)]
-    for line in lines:
-        spool.put(line)
-    return lines
+def burst(spool: Spool, count: int) -> list[int]:
+    """Put events faster than anybody makes segments; return their numbers."""
+    for number in range(count):
+        spool.put(f"{number:05}".encode() + LINE[5:])
+    return list(range(count))
+
+
+def numbers(lines: list[bytes]) -> list[int]:
+    return sorted(int(line[:5]) for line in lines)
 
 
 def keep(spool: Spool) -> None:
@@ -139,20 +142,20 @@ def test_a_burst_that_nobody_kept_up_with_loses_nothing_as_long_as_there_is_room
 ) -> None:
     spool = make_spool(shelf, when_full)
     lines = burst(spool, 3 * IN_ONE)
-    assert (0, lines) == (spool.dropped, sorted(take_all(spool)))
+    assert (0, lines) == (spool.dropped, numbers(take_all(spool)))
 
 
 def test_a_burst_beyond_the_limit_loses_the_oldest(shelf: Shelf) -> None:
     spool = make_spool(shelf)
     lines = burst(spool, 10 * IN_ONE)
-    kept = sorted(take_all(spool))
+    kept = numbers(take_all(spool))
     assert (lines[-len(kept) :], len(lines)) == (kept, spool.dropped + len(kept))
 
 
 def test_a_burst_beyond_the_limit_loses_the_newest_where_that_is_asked(shelf: Shelf) -> None:
     spool = make_spool(shelf, WhenFull.DROP_NEWEST)
     lines = burst(spool, 10 * IN_ONE)
-    kept = sorted(take_all(spool))
+    kept = numbers(take_all(spool))
     assert (lines[: len(kept)], len(lines)) == (kept, spool.dropped + len(kept))
 
 
@@ -176,19 +179,19 @@ def test_what_a_burst_left_in_memory_is_copied_to_files_and_survives_the_process
     other = make_spool(FolderShelf(path, segment_bytes=4 * SIZE), max_bytes=64 * SIZE)
     other.adopt(most=99)
     assert at_risk > 10 * IN_ONE
-    assert ((0, True, 20 * IN_ONE), lines) == (safe, sorted(take_all(other)))
+    assert ((0, True, 20 * IN_ONE), lines) == (safe, numbers(take_all(other)))
 
 
 def test_what_is_sent_amid_its_copying_to_a_file_is_sent_once(tmp_path: Path) -> None:
     spool = make_spool(FolderShelf(str(tmp_path / "spool"), segment_bytes=SIZE), max_bytes=2**30)
-    lines = burst(spool, 5 * IN_ONE)
-    batch = spool.take(0.0, most=IN_ONE + 5, most_bytes=10**9)
-    assert batch is not None
-    sent = [record.line for record in batch.records]
-    keep(spool)
-    spool.settle(batch, batch.records)
-    keep(spool)
-    assert (lines, 0) == (sorted([*sent, *take_all(spool)]), spool.pending())
+    expected = burst(spool, 6 * IN_ONE)
+    sent: list[bytes] = []
+    while (batch := spool.take(0.0, most=9, most_bytes=10**9)) is not None:
+        if batch.segment.holder is None:
+            keep(spool)
+        sent += [record.line for record in batch.records]
+        spool.settle(batch, batch.records)
+    assert (expected, 0) == (numbers(sent), spool.pending())
 
 
 def test_the_room_of_what_was_sent_is_given_back(shelf: Shelf) -> None:
@@ -197,6 +200,47 @@ def test_the_room_of_what_was_sent_is_given_back(shelf: Shelf) -> None:
         burst(spool, 3 * IN_ONE)
         take_all(spool)
     assert 0 == spool.dropped
+
+
+def test_a_point_is_reached_when_all_before_it_has_its_result_whatever_came_after(
+    shelf: Shelf,
+) -> None:
+    spool = make_spool(shelf)
+    burst(spool, 3)
+    point = spool.mark()
+    burst(spool, 3)
+    reached = []
+    for _ in range(3):
+        batch = spool.take(0.0, most=1, most_bytes=10**9)
+        assert batch is not None
+        reached.append(spool.is_reached(point))
+        spool.settle(batch, batch.records)
+    assert ([False] * 3, True, 3) == (reached, spool.is_reached(point), spool.pending())
+
+
+def test_a_point_is_not_reached_while_an_event_from_before_is_held(shelf: Shelf) -> None:
+    spool = make_spool(shelf)
+    burst(spool, 1)
+    point = spool.mark()
+    batch = spool.take(0.0, most=9, most_bytes=10**9)
+    assert batch is not None
+    spool.park(batch.records[0].line, retry_at=50.0, began=batch.segment.began)
+    spool.settle(batch, batch.records)
+    assert not spool.is_reached(point)
+
+
+def test_a_point_is_not_reached_by_a_copy_to_a_file(tmp_path: Path) -> None:
+    spool = make_spool(FolderShelf(str(tmp_path / "spool"), segment_bytes=SIZE), max_bytes=2**30)
+    burst(spool, 4 * IN_ONE)
+    point = spool.mark()
+    while (batch := spool.take(0.0, most=1000, most_bytes=10**9)) and batch.segment.holder:
+        spool.settle(batch, batch.records)
+    assert batch is not None
+    spool.give_back(batch)
+    keep(spool)
+    before = spool.is_reached(point)
+    take_all(spool)
+    assert (False, True) == (before, spool.is_reached(point))
 
 
 class Interrupting(bytes):
