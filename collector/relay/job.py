@@ -1,6 +1,6 @@
 """The relay: ships to InfluxDB whatever is booked, costed and not yet shipped.
 
-No transaction is open while InfluxDB is spoken to. A tenant is leased in a short one, read in
+No transaction is held open over a call to InfluxDB. A tenant is leased in a short one, read in
 others, and what arrived is marked in one more, unless the lease was lost: whoever has it then sends
 the same points again, which changes nothing.
 """
