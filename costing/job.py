@@ -132,7 +132,7 @@ class Costing:
         """Cost tenants, several at once where the database lets them."""
         if not is_postgresql(self._engine):
             return [cost(*each) for each in self._read_tenants(tenant_ids)]
-        with ThreadPoolExecutor(TENANTS_AT_ONCE) as threads:
+        with ThreadPoolExecutor(_at_once(self._engine)) as threads:
             tasks = [threads.submit(cost, *each) for each in self._read_tenants(tenant_ids)]
             try:
                 return [task.result() for task in tasks]
@@ -191,6 +191,13 @@ class Costing:
         # What has piled up is costed in short transactions; little is left for the long one.
         self._run_tenant(tenant, now=now, wait=True)
         return insist(repair)
+
+
+def _at_once(engine: sa.Engine) -> int:
+    """Return how many tenants are costed at once: no more than the process keeps connections."""
+    pool = engine.pool
+    kept = pool.size() if isinstance(pool, sa.QueuePool) else 1
+    return min(TENANTS_AT_ONCE, kept)
 
 
 def _cost_pending(cost_some: Callable[[int | None], Claim]) -> int:

@@ -156,3 +156,19 @@ def test_a_tenant_whose_usage_somebody_holds_keeps_retention_from_no_other(
     taken = ledger.rows("SELECT tenant_id FROM usage_tombstones")
     told = "usage of tenant acme is not taken: " in finished.stderr
     assert (1, [("karachi",)], True) == (finished.returncode, taken, told)
+
+
+def test_a_worker_costs_no_more_tenants_at_once_than_it_keeps_connections(
+    ledger_url: str, prices: PriceBook, stranger: psycopg.Connection[Any]
+) -> None:
+    stranger.execute(b"SELECT FROM usage_batches FOR UPDATE")  # each of them waits until it ends
+    engine = create_ledger_engine(
+        ledger_url, Connecting(pool_size=1, limits=Limits(lock=100, statement=0))
+    )
+    open_at_once: list[int] = []
+    pool = engine.pool
+    assert isinstance(pool, sa.QueuePool)
+    sa.event.listen(pool, "checkout", lambda *_: open_at_once.append(pool.checkedout()))
+    outcome = Costing(engine, prices).run(now=NOW)
+    engine.dispose()
+    assert (2, 1) == (len(outcome.failures), max(open_at_once))
