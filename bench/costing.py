@@ -22,7 +22,7 @@ from bench.ledgers import (
 from bench.table import Line
 from bench.timing import Side, Work, alternate
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 
 MANY, FEW = 1_000_000, 10_000
 NEW = 10_000

@@ -32,7 +32,7 @@ from collector.relay.points import Point
 from collector.relay.reading import Oldest, read_parcels
 from collector.relay.store import CALL_POINTS, list_due_tenants
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from ledger.clock import system_clock
 from ledger.session import operator_session
 from tests.servers.influx import Influx

@@ -11,7 +11,7 @@ from api.services import Services
 from bench.ledgers import NOW, create_ledger, open_driver, open_engine, open_intake
 from collector.webhooks.reception import build_reception
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from ledger.keys import Scope, create_key
 from ledger.session import operator_session
 from ledger.settings import Settings

@@ -14,7 +14,7 @@ from collector.intake import Intake, build_intake
 from collector.relay.job import Relay
 from collector.webhooks.reception import Reception, build_reception
 from costing.job import Costing
-from costing.prices import PriceBook, load_price_book
+from costing.pricing.flat import PriceBook, load_price_book
 from ledger.clock import Clock, system_clock
 from ledger.engine import Connecting, create_ledger_engine
 from ledger.postgresql import Limits

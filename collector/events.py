@@ -15,6 +15,7 @@ from collector.personal import is_personal
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS, UsageEvent, is_slug, parse_slug
 from ledger.measures import Measures
+from ledger.price_class import classify_ai
 from ledger.tenant import Tenant, TenantId, parse_label, parse_tenant_id
 from ledger.units import load_catalogue
 
@@ -29,7 +30,6 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 _AFTER_DATE = ("", "T", "t", " ")
 _CHANNELS = tuple(channel.name for channel in load_catalogue().channels)
-_APART = tuple((unit.column, unit.apart) for unit in load_catalogue().units if unit.apart)
 _STANDARD_TIERS = frozenset({"auto", "default", STANDARD_PRICE_CLASS})
 _NO_METADATA: Mapping[str, object] = {}
 
@@ -92,7 +92,7 @@ def read_event(
         source,
         feature,
         _model(metadata),
-        _price_class(metadata, counted.measures),
+        _price_class(channel, metadata, counted.measures),
         counted.derived,
         _flag(metadata, "provisional"),
         cleaned.stored,
@@ -266,15 +266,10 @@ def _model(metadata: Mapping[str, object]) -> str | None:
     return None if model is None else parse_label(model, key="metadata.model")
 
 
-def _price_class(metadata: Mapping[str, object], measures: Measures) -> str:
+def _price_class(channel: str, metadata: Mapping[str, object], measures: Measures) -> str:
     """Return what sets the usage's price apart: batch endpoint or tier as served, kind of unit."""
     served = _served_class(metadata)
-    for column, apart in _APART:
-        if getattr(measures, column):
-            if served == STANDARD_PRICE_CLASS:
-                return apart
-            return parse_slug(f"{served}.{apart}", key="metadata.service_tier")
-    return served
+    return classify_ai(served, measures) if channel == "ai" else served
 
 
 def _served_class(metadata: Mapping[str, object]) -> str:

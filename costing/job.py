@@ -9,22 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from costing.books import read_books, register_book
-from costing.prices import PriceBook
+from costing.backpricing import ROWS_AT_ONCE, backprice, list_unpriced_tenants
+from costing.changes import keeping_rates, read_needed, write_changes
+from costing.pricing.books import read_kept
+from costing.pricing.flat import PriceBook
+from costing.pricing.reader import BookReader
+from costing.pricing.resolution import Book
 from costing.recompute import Change, recompute
-from costing.rollup import Rater
-from costing.store import Cause, append_journal, lock_costing, sum_batches
+from costing.rollup import Pricing, Rater
+from costing.store import Cause, lock_costing, sum_batches
 from ledger.batches import Claim, claim_batches, finish_batches, list_pending_tenants
-from ledger.days import book_days, note_days
+from ledger.days import book_days
 from ledger.engine import is_postgresql
 from ledger.errors import UnavailableError
 from ledger.models import usage_rollups_daily
-from ledger.period import closes_at
-from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups, write_rollups
+from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups
 from ledger.session import BusyError, TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import find_tenants, get_tenant, list_tenants
@@ -37,6 +40,7 @@ TENANTS_AT_ONCE = 4
 waits for its sums or for a commit, the others go on."""
 
 _READ_AT_ONCE = 500
+_T = TypeVar("_T")
 
 
 class Failure(NamedTuple):
@@ -47,10 +51,16 @@ class Failure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a costing run did."""
+    """What a costing run did.
+
+    Attributes:
+        batches: that were costed.
+        backpriced: rows that had no price and have one now.
+    """
 
     batches: int
     failures: tuple[Failure, ...] = ()
+    backpriced: int = 0
 
 
 class Costing:
@@ -58,14 +68,15 @@ class Costing:
 
     Args:
         engine: of the ledger.
-        book: the price book in force.
+        flat: the flat map of prices in force.
         ships: InfluxDB is configured, so batches go on to the relay when they are costed.
     """
 
-    def __init__(self, engine: sa.Engine, book: PriceBook, *, ships: bool = False) -> None:
+    def __init__(self, engine: sa.Engine, flat: PriceBook, *, ships: bool = False) -> None:
         self._engine = engine
-        self._book = book
+        self._reader = BookReader(engine, flat)
         self._ships = ships
+        self._backpriced_until: int | None = None
 
     def run(self, *, now: datetime, wait: bool = False) -> Outcome:
         """Cost everything that is pending, and of a tenant what was when its turn came.
@@ -81,12 +92,22 @@ class Costing:
             UnavailableError: the ledger did not answer.
         """
         with operator_session(self._engine) as session:
+            newest, book = self._reader.read(session)
             pending = list_pending_tenants(session)
-        if pending:
-            self._register(now=now)
-        outcomes = self._run_all(pending, partial(self._try_tenant, now=now, wait=wait))
-        failures = chain.from_iterable(outcome.failures for outcome in outcomes)
-        return Outcome(sum(outcome.batches for outcome in outcomes), tuple(failures))
+            unpriced = [] if newest == self._backpriced_until else list_unpriced_tenants(session)
+        cost = partial(self._run_tenant, book=book, now=now, wait=wait)
+        outcomes = self._run_all(pending, partial(self._try_tenant, cost))
+        # A price that came, or a worker that starts: what waits for a price is looked through.
+        price = partial(self._backprice_tenant, book=book, now=now)
+        priced = self._run_all(unpriced, partial(self._try_tenant, price))
+        if not any(outcome.failures for outcome in priced):
+            self._backpriced_until = newest
+        failures = chain.from_iterable(outcome.failures for outcome in (*outcomes, *priced))
+        return Outcome(
+            sum(outcome.batches for outcome in outcomes),
+            tuple(failures),
+            sum(outcome.backpriced for outcome in priced),
+        )
 
     def rebuild(
         self,
@@ -103,28 +124,22 @@ class Costing:
             now: the current instant.
 
         Raises:
-            ConflictError: `ambiguous_price_version`, where a row is gone and several books may
-                have rated it.
-            MissingError: `unknown_price_version`, where a row names a book that is not kept.
+            ConflictError: `ambiguous_price_version`, where a row is gone and one price or another
+                may have rated it.
+            MissingError: `unknown_price_version`, where a row names rates that are not kept.
         """
-        self._register(now=now)
         with operator_session(self._engine) as session:
+            _, book = self._reader.read(session)
             if lost_version is not None:
-                read_books(session, self._book).of_version(lost_version)
+                read_kept(session, {lost_version}).of_version(lost_version)
             if tenant_id is None:
                 tenants = list_tenants(session)
             else:
                 tenants = [get_tenant(session, tenant_id)]
         return sum(
-            self._rebuild_tenant(tenant, lost_version=lost_version, now=now) for tenant in tenants
+            self._rebuild_tenant(tenant, book, lost_version=lost_version, now=now)
+            for tenant in tenants
         )
-
-    def _register(self, *, now: datetime) -> None:
-        with operator_session(self._engine) as session:
-            registered = read_books(session, self._book).is_registered
-        if not registered:
-            with operator_session(self._engine, write=True) as session:
-                register_book(session, self._book, now=now)
 
     def _run_all(
         self, tenant_ids: Sequence[TenantId], cost: Callable[[TenantId, Tenant | None], Outcome]
@@ -150,47 +165,65 @@ class Costing:
             yield from ((tenant_id, found.get(tenant_id)) for tenant_id in part)
 
     def _try_tenant(
-        self, tenant_id: TenantId, tenant: Tenant | None, *, now: datetime, wait: bool
+        self, do: Callable[[Tenant], Outcome], tenant_id: TenantId, tenant: Tenant | None
     ) -> Outcome:
         if tenant is None:
             return Outcome(0, (Failure(tenant_id, "it is not registered"),))
         try:
-            return Outcome(self._run_tenant(tenant, now=now, wait=wait))
+            return do(tenant)
         except Exception as error:
             if isinstance(error, UnavailableError) and not isinstance(error, BusyError):
                 raise
             # Whatever it is, the next tenant is not to wait.
             return Outcome(0, (Failure(tenant_id, f"{type(error).__name__}: {error}"),))
 
-    def _run_tenant(self, tenant: Tenant, *, now: datetime, wait: bool) -> int:
-        """Cost what is pending of a tenant, some of it in each transaction; return the batches."""
+    def _run_tenant(self, tenant: Tenant, *, book: Book, now: datetime, wait: bool) -> Outcome:
+        """Cost what is pending of a tenant, some of it in each transaction."""
+        pricing = Pricing(book=book, tenant=tenant)
 
         def cost_some(until: int | None) -> Claim:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 if not lock_costing(session, now=now, wait=wait):
                     return Claim([], None)
-                rater = self._rater(session, tenant)
-                return _cost_batches(session, rater, until, ships=self._ships, now=now)
+                return _cost_batches(session, pricing, until, ships=self._ships, now=now)
 
-        return _cost_pending(lambda until: insist(partial(cost_some, until)))
+        return Outcome(_cost_pending(lambda until: self._write(partial(cost_some, until), now=now)))
 
-    def _rater(self, session: TenantSession, tenant: Tenant) -> Rater:
-        return Rater(books=read_books(session, self._book), tenant=tenant)
+    def _backprice_tenant(self, tenant: Tenant, *, book: Book, now: datetime) -> Outcome:
+        pricing = Pricing(book=book, tenant=tenant)
 
-    def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, now: datetime) -> int:
+        def price_some() -> int:
+            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+                return backprice(session, pricing, now=now)
+
+        rows = priced = self._write(price_some, now=now)
+        while priced == ROWS_AT_ONCE:
+            priced = self._write(price_some, now=now)
+            rows += priced
+        return Outcome(0, backpriced=rows)
+
+    def _rebuild_tenant(
+        self, tenant: Tenant, book: Book, *, lost_version: str | None, now: datetime
+    ) -> int:
+        pricing = Pricing(book=book, tenant=tenant)
+
         def repair() -> int:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 lock_costing(session, now=now)
-                rater = self._rater(session, tenant)
-                _cost_pending(partial(_cost_batches, session, rater, ships=self._ships, now=now))
+                _cost_pending(partial(_cost_batches, session, pricing, ships=self._ships, now=now))
+                rater = Rater(pricing=pricing, kept=read_kept(session))
                 found = recompute(session, rater, lost_version=lost_version)
                 book_days(session, tenant, (key.date for key in found.rows))
-                _write(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
+                write_changes(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
                 return len(found.changes)
 
         # What has piled up is costed in short transactions; little is left for the long one.
-        self._run_tenant(tenant, now=now, wait=True)
-        return insist(repair)
+        self._run_tenant(tenant, book=book, now=now, wait=True)
+        return self._write(repair, now=now)
+
+    def _write(self, transaction: Callable[[], _T], *, now: datetime) -> _T:
+        keep = partial(self._reader.keep, now=now)
+        return keeping_rates(keep, partial(insist, transaction))
 
 
 def _at_once(engine: sa.Engine) -> int:
@@ -215,7 +248,7 @@ def _cost_pending(cost_some: Callable[[int | None], Claim]) -> int:
 
 
 def _cost_batches(
-    session: TenantSession, rater: Rater, until: int | None, *, ships: bool, now: datetime
+    session: TenantSession, pricing: Pricing, until: int | None, *, ships: bool, now: datetime
 ) -> Claim:
     claim = claim_batches(session, max_events=CLAIM_EVENTS, until=until)
     if not claim.batch_ids:
@@ -223,14 +256,23 @@ def _cost_batches(
     # Corrections come second, and what they change is journalled by itself.
     for cause, sums in sum_batches(session, claim.batch_ids).items():
         if sums:
-            rows = _read_touched(session, sums)
-            changes = [
-                Change(rows.get(key), rater.add_usage(rows.get(key), key, tally))
-                for key, tally in sums.items()
-            ]
-            _write(session, rater.tenant, changes, cause=cause, now=now)
+            changes = _add_usage(session, pricing, sums)
+            write_changes(session, pricing.tenant, changes, cause=cause, now=now)
     finish_batches(session, claim.batch_ids, ships=ships)
     return claim
+
+
+def _add_usage(
+    session: TenantSession, pricing: Pricing, sums: Mapping[RollupKey, Tally]
+) -> list[Change]:
+    rows = _read_touched(session, sums)
+    named = {row.price_version for row in rows.values()}
+    new = [pricing.rates_of(key) for key in sums.keys() - rows.keys()]
+    rater = Rater(pricing=pricing, kept=read_needed(session, named, new))
+    return [
+        Change(rows.get(key), rater.add_usage(rows.get(key), key, tally))
+        for key, tally in sums.items()
+    ]
 
 
 def _read_touched(
@@ -240,19 +282,3 @@ def _read_touched(
     dates = sorted({key.date for key in sums})
     ids = sorted({key.rollup_id for key in sums})
     return read_rollups(session, columns.date.in_(dates), columns.rollup_id.in_(ids))
-
-
-def _write(
-    session: TenantSession,
-    tenant: Tenant,
-    changes: Sequence[Change],
-    *,
-    cause: Cause,
-    now: datetime,
-) -> None:
-    write_rollups(session, [change.after for change in changes])
-    note_days(session, tenant, (change.after.key.date for change in changes))
-    closed = [change for change in changes if now >= closes_at(change.after.key.date, tenant)]
-    append_journal(
-        session, [(change.before, change.after) for change in closed], cause=cause, now=now
-    )

@@ -35,8 +35,8 @@ def recompute(
 
     A row is its checkpoint and the raw rows that are still there, rated at its own price version;
     an opening balance keeps its cost. A row that somebody deleted is rated by the version that the
-    journal has of it, else its checkpoint, else by `lost_version`, else by the only book there ever
-    was.
+    journal has of it, else its checkpoint, else by `lost_version`, else by the only rates that it
+    ever can have had.
 
     Raises:
         ConflictError: `ambiguous_price_version`, or `lost_checkpoint`: nothing is recomputed from
@@ -61,7 +61,8 @@ def recompute(
         else:
             known = lost_version if checkpoint is None else checkpoint.price_version
             version = versions.get((key.date, key.rollup_id), known)
-            right = rater.new_row(key, tally, rater.books.of_lost_row(version))
+            rates = rater.pricing.lost_rates(key, rater.kept, version)
+            right = rater.new_row(key, tally, rates)
         if row is None or not same_figures(row, right):
             changes.append(Change(row, right))
     return Recomputed(rows, changes)

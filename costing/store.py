@@ -40,6 +40,8 @@ class Cause(StrEnum):
     LATE = "late"
     CORRECTION = "correction"
     REPAIR = "repair"
+    BACKPRICE = "backprice"
+    REPRICE = "reprice"
 
 
 def sum_batches(
@@ -100,6 +102,7 @@ def append_journal(
     *,
     cause: Cause,
     now: datetime,
+    reason: str | None = None,
 ) -> None:
     """Write down what rows of closed days were and what they are now."""
     if not changes:
@@ -115,6 +118,7 @@ def append_journal(
             "cause": str(cause),
             "before": {} if before is None else row_figures(before),
             "after": row_figures(after),
+            "reason": reason,
         }
         for number, (before, after) in zip(numbers, changes, strict=True)
     ]

@@ -9,11 +9,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from costing.books import Books, read_books
 from costing.export import read_export, write_csv
-from costing.prices import PriceBook
+from costing.pricing.books import Kept, read_kept
+from costing.pricing.flat import PriceBook
+from costing.pricing.resolution import Book
+from costing.pricing.store import read_book
 from costing.recompute import Change, recompute
-from costing.rollup import Rater
+from costing.rollup import Pricing, Rater
 from costing.store import find_unregistered, read_journal, row_figures
 from ledger.batches import Backlog, measure_backlog
 from ledger.difference import Difference
@@ -55,7 +57,7 @@ def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None
     totals: list[TenantTotals] = []
     differences: list[Difference] = []
     with operator_session(engine) as session:
-        books = read_books(session, book)
+        kept, whole = read_kept(session), read_book(session, book)
         differences += [
             _damage(unknown, "there is usage of this tenant, and the tenant is not registered")
             for unknown in sorted(find_unregistered(session))
@@ -63,7 +65,7 @@ def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None
         for tenant in list_tenants(session):
             if tenant_id not in (None, tenant.tenant_id):
                 continue
-            match _verify_tenant(session, tenant, books):
+            match _verify_tenant(session, tenant, kept, whole):
                 case TenantTotals() as tied:
                     totals.append(tied)
                 case Difference() as difference:
@@ -72,10 +74,11 @@ def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None
 
 
 def _verify_tenant(
-    session: OperatorSession, tenant: Tenant, books: Books
+    session: OperatorSession, tenant: Tenant, kept: Kept, book: Book
 ) -> TenantTotals | Difference:
+    rater = Rater(pricing=Pricing(book=book, tenant=tenant), kept=kept)
     try:
-        recomputed = recompute(session, Rater(books=books, tenant=tenant))
+        recomputed = recompute(session, rater)
     except MeterlineError as error:
         return _damage(tenant.tenant_id, error.message)
     for change in recomputed.changes:

@@ -37,6 +37,7 @@ ON_ONE_NODE = frozenset(
         "sign_in_failures",
         "relay_health",
         "provider_mappings",
+        "price_entries",
     }
 )
 """Small tables that are read by themselves: they stay where they are."""

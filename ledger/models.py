@@ -2,12 +2,17 @@
 
 import sqlalchemy as sa
 
-from ledger import attribution_models, fact_models, registry
+from ledger import account_models, attribution_models, fact_models, price_models, registry
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
 metadata = registry.metadata
+users = account_models.users
+sign_ins = account_models.sign_ins
+sign_in_links = account_models.sign_in_links
+sign_in_failures = account_models.sign_in_failures
 usage_facts = fact_models.usage_facts
 usage_balances = fact_models.usage_balances
+price_entries = price_models.price_entries
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
 
@@ -42,51 +47,6 @@ api_keys = sa.Table(
     sa.Column("label", plain_text(128), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
-)
-
-# The tables of accounts do not grow with usage, and a person without a tenant has rows in them:
-# users are few, and of the other three a row is taken out after it expired.
-
-users = sa.Table(
-    "users",
-    metadata,
-    sa.Column("login", plain_text(64), primary_key=True),
-    sa.Column("role", plain_text(16), nullable=False),
-    sa.Column("tenant_id", plain_text(64)),
-    sa.Column("password_hash", plain_text(255), nullable=False),
-    sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("disabled_at", UtcDateTime),
-)
-
-sign_ins = sa.Table(
-    "sign_ins",
-    metadata,
-    sa.Column("token_hash", sa.LargeBinary(32), primary_key=True),
-    # The user of ours whose sign-in it is; none where the host vouched for the subject.
-    sa.Column("login", plain_text(64)),
-    sa.Column("subject", plain_text(128), nullable=False),
-    sa.Column("role", plain_text(16), nullable=False),
-    sa.Column("tenant_id", plain_text(64)),
-    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
-)
-
-sign_in_links = sa.Table(
-    "sign_in_links",
-    metadata,
-    sa.Column("code_hash", sa.LargeBinary(32), primary_key=True),
-    sa.Column("subject", plain_text(128), nullable=False),
-    sa.Column("role", plain_text(16), nullable=False),
-    sa.Column("tenant_id", plain_text(64)),
-    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
-)
-
-sign_in_failures = sa.Table(
-    "sign_in_failures",
-    metadata,
-    sa.Column("failure_id", sa.Uuid, primary_key=True),
-    sa.Column("address_hash", sa.LargeBinary(32), nullable=False, index=True),
-    sa.Column("login_hash", sa.LargeBinary(32), nullable=False),
-    sa.Column("failed_at", UtcDateTime, nullable=False, index=True),
 )
 
 usage_metrics = sa.Table(
@@ -178,6 +138,15 @@ usage_rollups_daily = sa.Table(
     sa.Column("shipped_revision", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index(None, "tenant_id", "date", "source", "feature"),
 )
+# Rows that wait for a price are looked for with every price that comes.
+_ROW = usage_rollups_daily.c
+sa.Index(
+    "ix_usage_rollups_daily_unpriced",
+    _ROW.tenant_id,
+    _ROW.date,
+    sqlite_where=_ROW.state == "unpriced",
+    postgresql_where=_ROW.state == "unpriced",
+)
 
 # What is the same for all rollup rows of a tenant's local date, booked with the first of them: a
 # plan or a start that changed later would make other points of what was shipped before.
@@ -227,6 +196,8 @@ usage_journal = sa.Table(
     sa.Column("cause", plain_text(16), nullable=False),
     sa.Column("before", sa.JSON, nullable=False),
     sa.Column("after", sa.JSON, nullable=False),
+    # Why somebody changed it, where somebody did.
+    sa.Column("reason", plain_text(255)),
     sa.Index(None, "tenant_id", "date", "rollup_id"),
 )
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Literal
 
@@ -40,12 +40,25 @@ class Unit:
     price_class: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """All channels and units, in the order in which people are shown them."""
+    """All channels and units, in the order in which people are shown them.
+
+    Attributes:
+        long_context_tokens: most tokens in of a request that is not of the price class `long`.
+    """
 
     channels: tuple[Channel, ...]
     units: tuple[Unit, ...]
+    long_context_tokens: int
+
+    def unit(self, name: str) -> Unit | None:
+        """Return the unit of a name, or None."""
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Unit]:
+        return {unit.name: unit for unit in self.units}
 
     def units_of(self, channel: str, price_class: str | None = None) -> tuple[Unit, ...]:
         """Return the units that together count all usage of a channel and price class."""
@@ -72,6 +85,7 @@ def build_catalogue(document: dict[str, Any]) -> Catalogue:
     catalogue = Catalogue(
         channels=tuple(Channel(**entry) for entry in document["channels"]),
         units=tuple(Unit(**entry) for entry in document["units"]),
+        long_context_tokens=document["long_context"]["input_tokens"],
     )
     faults = _faults(catalogue)
     if faults:
@@ -81,6 +95,8 @@ def build_catalogue(document: dict[str, Any]) -> Catalogue:
 
 def _faults(catalogue: Catalogue) -> list[str]:
     faults = []
+    if catalogue.long_context_tokens < 1:
+        faults.append("long_context.input_tokens is no count")
     channels = [channel.name for channel in catalogue.channels]
     faults += [f"channel {name} is there twice" for name in channels if channels.count(name) > 1]
     for unit in catalogue.units:

@@ -43,6 +43,7 @@ TENANT_MAY_NOT = frozenset(
         "sign_in_failures",
         "relay_health",
         "provider_mappings",
+        "price_entries",
     }
 )
 """Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""

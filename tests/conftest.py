@@ -19,7 +19,7 @@ from collector.intake import Intake
 from collector.metadata import MetadataPolicy
 from collector.webhooks.reception import build_reception
 from costing.job import Costing
-from costing.prices import PriceBook, load_price_book
+from costing.pricing.flat import PriceBook, load_price_book
 from ledger.engine import create_ledger_engine
 from ledger.session import operator_session
 from ledger.settings import Settings

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.intake import Intake
-from costing.prices import PriceBook, build_price_book
+from costing.pricing.flat import PriceBook, build_price_book
 from costing.verify import verify
 from ledger.models import usage_journal
 from ledger.rollups import RollupRow, read_rollups

@@ -18,7 +18,7 @@ from bench.postgresql.server import add_tenants, open_database, open_engine, set
 from bench.table import Line
 from bench.timing import Side, Work, alternate
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from ledger.measures import MEASURE_COLUMNS
 from ledger.models import usage_rollups_daily
 from tests.servers.postgresql import SUPERUSER, Database

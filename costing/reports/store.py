@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from costing.prices import FLAT_SOURCE
+from costing.pricing.flat import FLAT_SOURCE
 from costing.reports.figures import Figures, known_cost
 from ledger.columns import whole_sum
 from ledger.models import tenant_periods, tenants, usage_rollups_daily

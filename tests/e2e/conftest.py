@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from collector.intake import build_intake
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from ledger.accounts.links import create_link
 from ledger.accounts.roles import Role
 from ledger.accounts.users import add_user

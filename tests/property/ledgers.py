@@ -12,7 +12,7 @@ from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import ExportLine, read_export
 from costing.job import Costing
-from costing.prices import PriceBook, build_price_book
+from costing.pricing.flat import PriceBook, build_price_book
 from ledger.engine import create_ledger_engine
 from ledger.event import Status
 from ledger.models import metadata

@@ -13,7 +13,7 @@ from collector.influx.writer import Writer
 from collector.relay.job import Relay
 from collector.relay.resend import EVER, make_due
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from ledger.session import operator_session
 from ledger.tenants import list_tenants
 from tests.builders import NOW

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from collector.events import Rules
 from collector.intake import Intake, Result
 from costing.job import Costing
-from costing.prices import PriceBook, build_price_book
+from costing.pricing.flat import PriceBook, build_price_book
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
 from ledger.event import Status

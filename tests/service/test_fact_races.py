@@ -13,7 +13,7 @@ from collector.facts.booking import Facts
 from collector.facts.fact import Booked, Fact
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.retention import Retention
 from ledger.engine import create_ledger_engine
 from ledger.models import usage_balances, usage_batches, usage_facts, usage_metrics

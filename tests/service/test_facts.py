@@ -14,7 +14,7 @@ from collector.facts.fact import Booked, Fact
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.retention import Retention
 from ledger.errors import InvalidError, MissingError
 from ledger.event import Status

@@ -16,7 +16,7 @@ from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from costing.retention import Retention
 from costing.verify import verify
 from ledger.engine import create_ledger_engine, is_postgresql
@@ -437,11 +437,12 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later |= {"sequences"} if is_postgresql(engine) else set()
     later |= {"unshipped_batches", "usage_tenant_days"}
     later |= {"relay_state", "relay_health", "quarantined_points"}
-    later |= {"provider_mappings", "unattributed_usage"}
+    later |= {"provider_mappings", "unattributed_usage", "price_entries"}
     later |= {"usage_facts", "usage_balances"}
     added = {
         "usage_metrics": {"count", "usage_id", "corrects"},
         "usage_rollups_daily": {"shipped_revision"},
+        "usage_journal": {"reason"},
         "tenants": {"closed_at"},
         "usage_checkpoints": {"derived_count", "provisional_count", "taken_count"},
     }

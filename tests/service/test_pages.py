@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.services import Services
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from ledger.accounts.roles import Role
 from ledger.session import operator_session
 from ledger.tenant import TenantId

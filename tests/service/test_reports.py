@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook, build_price_book, load_price_book
+from costing.pricing.flat import PriceBook, build_price_book, load_price_book
 from costing.reports.features import features
 from costing.reports.figures import NOTHING, Figures
 from costing.reports.series import MAX_SERIES_DAYS, SeriesPoint, series

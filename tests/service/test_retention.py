@@ -12,7 +12,7 @@ from collector.events import Rules
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.retention import TAKEN_ROWS, Retention
 from costing.verify import verify
 from ledger.engine import create_ledger_engine

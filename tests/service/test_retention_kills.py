@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.verify import verify
 from tests.builders import NOW
 from tests.clients import TENANTS, Client, Figures, random_event

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from costing.reports.store import read_plans
 from costing.reports.tenant_grid import (
     MAX_PAGE_SIZE,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from collector.events import Rules
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.verify import verify
 from ledger.errors import MissingError
 from ledger.keys import Scope, create_key, find_key

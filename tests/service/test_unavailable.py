@@ -17,7 +17,7 @@ from collector.intake import Intake
 from collector.webhooks.claims import Notice
 from collector.webhooks.reception import build_reception
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from ledger.engine import create_ledger_engine
 from ledger.errors import UnavailableError
 from ledger.event import Status

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.verify import verify
 from ledger.batches import measure_backlog
 from ledger.errors import ConflictError, MissingError
@@ -41,7 +41,7 @@ def test_usage_that_waits_is_apart_and_no_difference(
         ("UPDATE usage_rollups_daily SET estimated_cost = 5", ": estimated_cost"),
         ("UPDATE usage_rollups_daily SET quantity = 7", ": quantity"),
         ("UPDATE usage_rollups_daily SET state = 'free'", ": state"),
-        ("UPDATE usage_rollups_daily SET price_version = 'x'", "x is kept in the ledger"),
+        ("UPDATE usage_rollups_daily SET price_version = 'x'", "x are kept in the ledger"),
         (
             "UPDATE usage_rollups_daily SET rollup_id = '6d657465726c696e6500000000000000'",
             "ledger gives",
@@ -116,9 +116,23 @@ def test_rebuild_refuses_to_guess_the_version_of_a_deleted_row(
 ) -> None:
     book(intake, sms("a"))
     costing.run(now=NOW)
+    book(intake, sms("b", feature="ivr"))
+    dear = Costing(engine, other_book(sms={"outbound": "1"}))
+    dear.run(now=NOW)
     tamper(engine, "DELETE FROM usage_rollups_daily")
     with pytest.raises(ConflictError, match="name one with --price-version"):
-        Costing(engine, other_book(sms={"outbound": "1"})).rebuild(now=NOW)
+        dear.rebuild(now=NOW)
+
+
+def test_rates_that_never_rated_anything_did_not_rate_a_deleted_row(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    book(intake, sms("a"))
+    costing.run(now=NOW)
+    before = rows(engine)
+    tamper(engine, "DELETE FROM usage_rollups_daily")
+    Costing(engine, other_book(sms={"outbound": "1"})).rebuild(now=NOW)
+    assert before == rows(engine)
 
 
 def test_rebuild_rates_a_deleted_row_by_the_version_that_it_is_told(
@@ -134,7 +148,7 @@ def test_rebuild_rates_a_deleted_row_by_the_version_that_it_is_told(
 
 
 def test_rebuild_refuses_a_version_that_no_book_has(costing: Costing) -> None:
-    with pytest.raises(MissingError, match="no price book flat@none"):
+    with pytest.raises(MissingError, match="no rates flat@none"):
         costing.rebuild(lost_version="flat@none", now=NOW)
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from exporter.collectors import Collect, collect_costing, collect_relay
 from ledger.session import operator_session
 from ledger.shipping import note_failure, note_recovery

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from exporter.catalogue import METRICS
 from tests.builders import NOW, sms
 from tests.conftest import Book

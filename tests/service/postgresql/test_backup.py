@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from cli import schema
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
 from ledger.gaps import find_gaps

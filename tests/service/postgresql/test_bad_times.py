@@ -17,7 +17,7 @@ from collector.events import Rules
 from collector.intake import Intake
 from costing.export import ExportLine, read_export
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.retention import Retention
 from costing.verify import verify
 from ledger.engine import Connecting, create_ledger_engine

@@ -13,7 +13,7 @@ from collector.intake import Intake
 from collector.relay.job import Relay
 from collector.relay.resend import EVER, make_due
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.retention import Retention
 from costing.verify import verify
 from ledger.models import usage_rollups_daily

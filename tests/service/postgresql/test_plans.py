@@ -24,7 +24,7 @@ from collector.metadata import MetadataPolicy
 from collector.relay.job import Relay
 from costing.export import read_export
 from costing.job import Costing
-from costing.prices import load_price_book
+from costing.pricing.flat import load_price_book
 from costing.reports.features import features
 from costing.reports.series import series
 from costing.reports.summary import summary

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.retention import Retention
 from costing.store import lock_costing
 from ledger.engine import Connecting, create_ledger_engine

@@ -11,7 +11,7 @@ from collector.influx.target import Target
 from collector.influx.writer import Writer
 from collector.relay.job import Relay
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from ledger.clock import system_clock
 from tests.servers.faults import FaultProxy
 from tests.servers.influx import Influx

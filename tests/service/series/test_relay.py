@@ -12,7 +12,7 @@ from collector.influx.target import Target
 from collector.intake import Intake
 from collector.relay import store
 from costing.job import Costing
-from costing.prices import PriceBook
+from costing.pricing.flat import PriceBook
 from costing.retention import Retention
 from ledger.models import unshipped_batches, usage_metrics
 from ledger.session import operator_session

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from costing.prices import build_price_book, load_price_book, restore_price_book
+from costing.pricing.flat import build_price_book, load_price_book, restore_price_book
 from ledger.errors import InvalidError
 from ledger.units import load_catalogue
 

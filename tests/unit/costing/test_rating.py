@@ -2,8 +2,8 @@ from datetime import date
 
 import pytest
 
-from costing.prices import build_price_book, load_price_book
-from costing.rating import UNPRICED, Rated, rate_usage
+from costing.pricing.flat import build_price_book, load_price_book
+from costing.pricing.rating import UNPRICED, Rated, rate_usage
 from ledger.measures import Measures
 from ledger.money import Nanos
 from ledger.rollups import RollupKey, State

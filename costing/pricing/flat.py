@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ FLAT_SOURCE = "flat"
 _TOKENS_A_RATE = 1000
 _AI_RATES = {"input": "input_per_1k_tokens", "output": "output_per_1k_tokens"}
 _MAX_NAME = 40
+_MARKUP = "markup"
+"""In what the ledger keeps of a marked-up map, and never in a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +43,14 @@ class PriceBook:
     document: str
     _rates: Mapping[tuple[str, str], Fraction] = field(repr=False)
 
+    def __hash__(self) -> int:
+        return hash(self.price_version)
+
+    @property
+    def source(self) -> str:
+        """The layer of the price book that it is, whatever its name."""
+        return FLAT_SOURCE
+
     def rate(self, unit: Unit, direction: str) -> Fraction | None:
         """Return nano-dollars for one of `unit`, exact, or None where there is no rate."""
         if unit.channel != "ai":
@@ -49,9 +60,17 @@ class PriceBook:
         rate = self._rates.get((unit.channel, _AI_RATES[unit.side]))
         return None if rate is None else rate / _TOKENS_A_RATE
 
+    def mark_up(self, percent: str) -> "PriceBook":
+        """Return the same map with a markup on every rate, under a version of its own."""
+        return _marked_up(self, percent)
 
-def build_price_book(document: Mapping[str, Any]) -> PriceBook:
+
+def build_price_book(document: Mapping[str, Any], *, markup: str | None = None) -> PriceBook:
     """Build a book from a decoded document.
+
+    Args:
+        document: name, currency and rates.
+        markup: percent on top of every rate.
 
     Raises:
         InvalidError: `invalid_price_book`, naming every fault.
@@ -63,14 +82,16 @@ def build_price_book(document: Mapping[str, Any]) -> PriceBook:
         faults.append("rates: give at least one table, like [rates.sms]")
         tables = {}
     faults += _ai_faults(tables)
+    factor = 1 + Fraction(markup or 0) / 100
     for channel, name, value in _flatten(tables, faults):
         try:
-            rates[channel, name] = parse_rate(value, key=f"rates.{channel}.{name}")
+            rates[channel, name] = factor * parse_rate(value, key=f"rates.{channel}.{name}")
         except InvalidError as error:
             faults.append(f"{error.message} (it is {error.value})")
     if faults:
         raise InvalidError("invalid_price_book", "\n".join(f"  {fault}" for fault in faults))
-    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    said = document if markup is None else {**document, _MARKUP: markup}
+    text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
     version = f"{document['name']}@{hashlib.sha256(text).hexdigest()[:12]}"
     return PriceBook(price_version=version, document=text.decode(), _rates=rates)
 
@@ -100,7 +121,14 @@ def load_price_book(path: Path | None = None, *, ai_flat_fallback: bool = True) 
 
 def restore_price_book(document: str) -> PriceBook:
     """Build a book again from the document that the ledger keeps."""
-    return build_price_book(orjson.loads(document))
+    said = orjson.loads(document)
+    markup = said.pop(_MARKUP, None) if isinstance(said, dict) else None
+    return build_price_book(said, markup=markup)
+
+
+@lru_cache(maxsize=1024)
+def _marked_up(book: PriceBook, percent: str) -> PriceBook:
+    return build_price_book(orjson.loads(book.document), markup=percent)
 
 
 def _head_faults(document: Mapping[str, Any]) -> Iterator[str]:

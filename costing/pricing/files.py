@@ -1,0 +1,116 @@
+"""Price files: TOML with tables of rates, markups and aliases; every fault with its line."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from costing.pricing.entries import Entry, find_contradictions
+from costing.pricing.tables import read_table
+from ledger.errors import InvalidError, shorten
+
+TABLES: Mapping[str, str] = {"rates": "rate", "markups": "markup", "aliases": "alias"}
+"""Tables of a price file and the kind of their entries."""
+
+_HEADER = re.compile(r"\s*\[\[\s*(?P<name>[A-Za-z0-9_-]+)\s*\]\]")
+_ANY_HEADER = re.compile(r"\s*\[")
+_KEY = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+)\s*=")
+
+
+class Line(NamedTuple):
+    """An entry and the line of the file that its table begins on."""
+
+    number: int
+    entry: Entry
+
+
+class _Place(NamedTuple):
+    """Where a table stands: its first line, and those of its keys."""
+
+    line: int
+    keys: Mapping[str, int]
+
+
+def load_price_file(path: Path) -> list[Line]:
+    """Read a price file.
+
+    Raises:
+        InvalidError: `invalid_price_file`, with the file, and line and reason of every fault.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidError("invalid_price_file", f"{path}: {reason}") from error
+    return parse_price_file(text, name=str(path))
+
+
+def parse_price_file(text: str, *, name: str) -> list[Line]:
+    """Read the text of a price file.
+
+    Args:
+        text: TOML.
+        name: of the file, for the message.
+
+    Raises:
+        InvalidError: `invalid_price_file`, with the file, and line and reason of every fault.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidError("invalid_price_file", f"{name}: {error}") from error
+    faults: list[str] = []
+    lines = list(_read(document, _find_places(text), name, faults))
+    for first, second in find_contradictions([line.entry for line in lines]):
+        faults.append(
+            f"{name}:{lines[second].number}: it overlaps the entry of line {lines[first].number}:"
+            " the same place and start with another price"
+        )
+    if not faults and not lines:
+        faults.append(f"{name}: nothing in it; there are [[rates]], [[markups]] and [[aliases]]")
+    if faults:
+        raise InvalidError("invalid_price_file", "\n".join(faults))
+    return lines
+
+
+def _read(
+    document: Mapping[str, Any],
+    places: Mapping[str, Sequence[_Place]],
+    name: str,
+    faults: list[str],
+) -> Iterator[Line]:
+    for table, entries in document.items():
+        if table not in TABLES or not isinstance(entries, list):
+            there = ", ".join(f"[[{known}]]" for known in TABLES)
+            faults.append(f"{name}: {table}: no such table; there are {there}")
+            continue
+        for number, said in enumerate(entries):
+            found = places.get(table, ())
+            # Tables in brackets inside a line have no lines of their own.
+            place = found[number] if len(found) == len(entries) else _Place(1, {})
+            if not isinstance(said, dict):
+                faults.append(f"{name}:{place.line}: {table}: write it as [[{table}]]")
+                continue
+            try:
+                yield Line(place.line, read_table(TABLES[table], said))
+            except InvalidError as error:
+                line = place.keys.get(error.key or "", place.line)
+                key = f"{error.key}: " if error.key and error.key not in error.message else ""
+                value = "" if error.value is None else f" (it is {shorten(error.value)})"
+                faults.append(f"{name}:{line}: {key}{error.message}{value}")
+
+
+def _find_places(text: str) -> dict[str, list[_Place]]:
+    """Return where the tables of each name begin, and their keys."""
+    places: dict[str, list[_Place]] = {}
+    keys: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            keys = {}
+            places.setdefault(header["name"], []).append(_Place(number, keys))
+        elif _ANY_HEADER.match(line):
+            keys = {}
+        elif key := _KEY.match(line):
+            keys.setdefault(key["key"], number)
+    return places

@@ -1,0 +1,44 @@
+"""Reads the price book as often as it changes, and no more often."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from costing.pricing.books import keep_rates
+from costing.pricing.card import Rates
+from costing.pricing.flat import PriceBook
+from costing.pricing.resolution import Book
+from costing.pricing.store import find_newest, read_book
+from ledger.session import OperatorSession, operator_session
+
+
+class BookReader:
+    """The price book of a ledger.
+
+    Args:
+        engine: of the ledger.
+        flat: the flat map in force.
+    """
+
+    def __init__(self, engine: sa.Engine, flat: PriceBook) -> None:
+        self.flat = flat
+        self._engine = engine
+        self._newest: int | None = None
+        self._book = Book(flat=flat)
+
+    def read(self, session: OperatorSession) -> tuple[int, Book]:
+        """Return the number of what was laid down last, and the book with it.
+
+        Raises:
+            InvalidError: `edited_price_entry`.
+        """
+        newest = find_newest(session)
+        if newest != self._newest:
+            self._book, self._newest = read_book(session, self.flat), newest
+        return newest, self._book
+
+    def keep(self, rates: Iterable[Rates], *, now: datetime) -> None:
+        """Keep rates in the ledger, so that they may rate rows."""
+        with operator_session(self._engine, write=True) as session:
+            keep_rates(session, rates, now=now)
