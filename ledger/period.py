@@ -29,6 +29,7 @@ FIRST_DATE, LAST_DATE = date(1970, 1, 1), date(2199, 12, 31)
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DAY = timedelta(days=1)
+_MOST_AHEAD = timedelta(hours=14)
 _RESOLUTION = timedelta(seconds=1)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -167,6 +168,20 @@ def day_start(day: date, tenant: Tenant) -> datetime:
 def closes_at(day: date, tenant: Tenant) -> datetime:
     """Return the instant (UTC) from which changes to this local date are journalled."""
     return day_start(day + timedelta(days=1), tenant) + CLOSES_AFTER
+
+
+def tomorrow_everywhere(now: datetime) -> date:
+    """Return the first local date that has begun nowhere on earth; no clock is 15 hours ahead.
+
+    Args:
+        now: the current instant.
+    """
+    return (now.astimezone(UTC) + _MOST_AHEAD).date() + _DAY
+
+
+def tomorrow_of(tenant: Tenant, *, now: datetime) -> date:
+    """Return the local date of a tenant that begins next."""
+    return now.astimezone(tenant.zone_at(now)).date() + _DAY
 
 
 def first_kept_date(days: int, tenant: Tenant, *, now: datetime) -> date:

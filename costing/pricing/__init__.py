@@ -2,5 +2,5 @@
 
 Owns: price entries, the flat map, the price catalogue, resolution, rating.
 May import: ledger.
-Never touches: rollup rows, HTTP, the wall clock.
+Never touches: rollup rows, but to count those that a price comes too late for; HTTP; the clock.
 """

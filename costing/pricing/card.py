@@ -87,7 +87,7 @@ class RateCard:
             said["markup"] = self.markup
         if self.basis:
             said["basis"] = self.basis
-        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+        return orjson.dumps(said, default=tuple, option=orjson.OPT_SORT_KEYS).decode()
 
     @cached_property
     def price_version(self) -> str:

@@ -107,7 +107,7 @@ def write_entry(entry: Entry) -> str:
     """Return the canonical JSON that the ledger keeps of an entry, without its scope and start."""
     said = {name: value for name, value in asdict(entry).items() if value is not None}
     del said["scope"], said["starts_on"]
-    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(said, default=tuple, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def read_entry(kind: str, starts_on: date, scope: Scope, document: str) -> Entry:

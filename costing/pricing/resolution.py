@@ -81,6 +81,10 @@ class Book:
         """Return the rates of a rollup row of a tenant on a plan."""
         return self.resolve(kind_of(tenant_id, plan, key))
 
+    def own_amounts(self, scope: Scope, kind: Kind) -> Mapping[str, Amount]:
+        """Return by unit what the entries of one scope alone have for such usage."""
+        return self._laid_down(scope, self._names(kind), kind)
+
     def resolve_ever(self, kind: Kind, flats: Iterable[PriceBook]) -> dict[str, Rates | None]:
         """Return by version what may have rated such usage at any time until now.
 
