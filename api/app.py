@@ -5,7 +5,7 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import admin, billing, events, health, mappings, session_links, tenants
+from api import admin, billing, events, health, mappings, prices, session_links, tenants
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
@@ -19,7 +19,17 @@ from api.webhooks import routes as webhooks
 
 API_VERSION = "1"
 
-_DESCRIBED = (events, health, billing, admin, session_links, tenants, mappings, webhooks)
+_DESCRIBED = (
+    events,
+    health,
+    billing,
+    admin,
+    prices,
+    session_links,
+    tenants,
+    mappings,
+    webhooks,
+)
 """Modules whose routes the OpenAPI description has."""
 
 

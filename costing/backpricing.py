@@ -10,6 +10,7 @@ from costing.pricing.rating import rate_usage
 from costing.recompute import Change
 from costing.rollup import Pricing, rate_again
 from costing.store import Cause, lock_costing
+from ledger.missing import IS_UNPRICED
 from ledger.models import usage_rollups_daily
 from ledger.rollups import SP3_PRICE_VERSION, State, read_rollups
 from ledger.session import OperatorSession, TenantSession
@@ -20,8 +21,7 @@ ROWS_AT_ONCE = 5_000
 
 _ROW = usage_rollups_daily.c
 _WAITING = (
-    # Written out: the index is of the rows in this state, which a parameter would hide.
-    _ROW.state == sa.literal_column("'unpriced'"),
+    IS_UNPRICED,
     # An opening balance has no usage that could be rated.
     _ROW.price_version != SP3_PRICE_VERSION,
 )

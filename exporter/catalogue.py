@@ -67,6 +67,28 @@ METRICS = (
         help="When usage of any tenant was last costed, as Unix time; absent before the first.",
     ),
     Metric(
+        name="meterline_unpriced_rows",
+        unit="rows",
+        help="Rollup rows that nothing has a price for, whenever they were used.",
+        labels=("channel",),
+    ),
+    Metric(
+        name="meterline_unpriced_usages",
+        unit="usages",
+        help="The usages in these rows; corrections carry a sign.",
+        labels=("channel",),
+    ),
+    Metric(
+        name="meterline_flat_rated_rows",
+        unit="rows",
+        help="Rollup rows of AI usage that the flat map rated, of the last 30 days.",
+    ),
+    Metric(
+        name="meterline_flat_rated_usages",
+        unit="usages",
+        help="The usages in these rows; corrections carry a sign.",
+    ),
+    Metric(
         name="meterline_relay_backlog_events",
         unit="events",
         help="Costed events that wait to be shipped to InfluxDB.",

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ledger.batches import measure_backlog, read_last_costed
+from ledger.missing import Missing, measure_flat_rated, measure_unpriced
 from ledger.session import OperatorSession
 from ledger.shipping import measure_unshipped, read_health
+from ledger.units import load_catalogue
 
 
 class Sample(NamedTuple):
@@ -24,7 +26,7 @@ Collect = Callable[[OperatorSession, datetime], Iterator[Sample]]
 def choose_collectors(*, ships: bool) -> Mapping[str, Collect]:
     """Return the collectors by name; that of the relay only where InfluxDB is configured."""
     relay: dict[str, Collect] = {"relay": collect_relay} if ships else {}
-    return {"costing": collect_costing, **relay}
+    return {"costing": collect_costing, "prices": collect_prices, **relay}
 
 
 def collect_costing(session: OperatorSession, now: datetime) -> Iterator[Sample]:
@@ -36,6 +38,18 @@ def collect_costing(session: OperatorSession, now: datetime) -> Iterator[Sample]
     costed_at = read_last_costed(session)
     if costed_at is not None:
         yield Sample("meterline_costing_last_run_timestamp_seconds", costed_at.timestamp())
+
+
+def collect_prices(session: OperatorSession, now: datetime) -> Iterator[Sample]:
+    """What has no price of its own. Every channel is there, so that none is missed when it is 0."""
+    unpriced = measure_unpriced(session)
+    for channel in load_catalogue().channels:
+        found = unpriced.get(channel.name, Missing(0, 0))
+        yield Sample("meterline_unpriced_rows", found.rows, (channel.name,))
+        yield Sample("meterline_unpriced_usages", found.usages, (channel.name,))
+    flat_rated = measure_flat_rated(session, now=now)
+    yield Sample("meterline_flat_rated_rows", flat_rated.rows)
+    yield Sample("meterline_flat_rated_usages", flat_rated.usages)
 
 
 def collect_relay(session: OperatorSession, now: datetime) -> Iterator[Sample]:

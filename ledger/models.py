@@ -147,6 +147,15 @@ sa.Index(
     sqlite_where=_ROW.state == "unpriced",
     postgresql_where=_ROW.state == "unpriced",
 )
+# Rows of AI usage that only the flat map had a rate for are counted at each scrape.
+_FLAT_RATED = sa.and_(_ROW.price_source == "flat", _ROW.channel == "ai")
+sa.Index(
+    "ix_usage_rollups_daily_flat_rated",
+    _ROW.date,
+    _ROW.tenant_id,
+    sqlite_where=_FLAT_RATED,
+    postgresql_where=_FLAT_RATED,
+)
 
 # What is the same for all rollup rows of a tenant's local date, booked with the first of them: a
 # plan or a start that changed later would make other points of what was shipped before.

@@ -91,12 +91,25 @@ def parse_range(
         InvalidError: `unknown_range`, `ambiguous_range`, `incomplete_range`, `invalid_date`,
             `distant_date` or `empty_range`.
     """
-    if first is None and last is None:
-        return DateRange.last_days(parse_range_days(range_name), now=now, zone=zone)
-    if range_name is not None:
+    has_dates = first is not None or last is not None
+    if has_dates and range_name is not None:
         raise InvalidError(
             "ambiguous_range", "give `range`, or `from` and `to`", key="range", value=range_name
         )
+    dates = parse_dates(first, last)
+    if dates is not None:
+        return dates
+    return DateRange.last_days(parse_range_days(range_name), now=now, zone=zone)
+
+
+def parse_dates(first: str | None, last: str | None) -> DateRange | None:
+    """Read a range by its first and last local date, both included; None where neither is given.
+
+    Raises:
+        InvalidError: `incomplete_range`, `invalid_date`, `distant_date` or `empty_range`.
+    """
+    if first is None and last is None:
+        return None
     if first is None or last is None:
         raise InvalidError(
             "incomplete_range",

@@ -42,6 +42,7 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/api/admin/mappings"): KEEPING,
     ("POST", "/api/admin/mappings"): KEEPING,
     ("DELETE", "/api/admin/mappings/<int:mapping_id>"): KEEPING,
+    ("GET", "/api/admin/prices/missing"): GRID,
     ("DELETE", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("GET", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("PUT", "/api/admin/tenants/<tenant_id>"): KEEPING,

@@ -18,11 +18,12 @@ import orjson
 
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, is_slug
+from ledger.missing import FLAT_PRICE_SOURCE
 from ledger.money import parse_rate
 from ledger.units import Unit, load_catalogue
 
 CURRENCY = "USD"
-FLAT_SOURCE = "flat"
+FLAT_SOURCE = FLAT_PRICE_SOURCE
 _TOKENS_A_RATE = 1000
 _AI_RATES = {"input": "input_per_1k_tokens", "output": "output_per_1k_tokens"}
 _MAX_NAME = 40

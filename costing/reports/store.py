@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from costing.pricing.flat import FLAT_SOURCE
 from costing.reports.figures import Figures, known_cost
 from ledger.columns import whole_sum
+from ledger.missing import IS_FLAT_RATED_AI
 from ledger.models import tenant_periods, tenants, usage_rollups_daily
 from ledger.period import DateRange
 from ledger.session import OperatorSession, TenantSession
@@ -20,7 +20,6 @@ _ROLLUP = usage_rollups_daily.c
 _PERIOD = tenant_periods.c
 _COUNT, _COST = _ROLLUP["count"], _ROLLUP.estimated_cost
 _UNPRICED = _COST.is_(None)
-_FLAT_RATED = sa.and_(IS_AI, _ROLLUP.price_source == FLAT_SOURCE)
 
 
 class Group(NamedTuple):
@@ -106,7 +105,7 @@ def _read(
             whole_sum(_COUNT),
             whole_sum(_COST),
             _rows_where(_UNPRICED),
-            *_counts(_UNPRICED, _FLAT_RATED),
+            *_counts(_UNPRICED, IS_FLAT_RATED_AI),
         )
         .where(
             _ROLLUP.tenant_id == session.tenant_id,
@@ -178,7 +177,7 @@ def _tenant_sums_query(
             *_counts(_UNPRICED),
             _cost_where(IS_AI),
             _rows_where(sa.and_(IS_AI, _UNPRICED)),
-            *_counts(sa.and_(IS_AI, _UNPRICED), _FLAT_RATED),
+            *_counts(sa.and_(IS_AI, _UNPRICED), IS_FLAT_RATED_AI),
             _cost_where(IS_TWILIO),
             _rows_where(sa.and_(IS_TWILIO, _UNPRICED)),
             _sum_where(IS_SENT_EMAIL, _ROLLUP.quantity),

@@ -1,4 +1,4 @@
-"""Prices: entries with a start, catalogues, reasons in the journal, rows that wait for a price.
+"""Prices: entries with a start, catalogues, reasons in the journal, rows that lack a price.
 
 Revision: 0010
 """
@@ -36,9 +36,18 @@ def upgrade() -> None:
         sqlite_where=is_unpriced,
         postgresql_where=is_unpriced,
     )
+    is_flat_rated = sa.text("price_source = 'flat' AND channel = 'ai'")
+    op.create_index(
+        "ix_usage_rollups_daily_flat_rated",
+        "usage_rollups_daily",
+        ["date", "tenant_id"],
+        sqlite_where=is_flat_rated,
+        postgresql_where=is_flat_rated,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_usage_rollups_daily_flat_rated", "usage_rollups_daily")
     op.drop_index("ix_usage_rollups_daily_unpriced", "usage_rollups_daily")
     with op.batch_alter_table("usage_journal") as journal:
         journal.drop_column("reason")

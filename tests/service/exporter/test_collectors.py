@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from collector.intake import Intake
 from costing.job import Costing
 from costing.pricing.flat import PriceBook
-from exporter.collectors import Collect, collect_costing, collect_relay
+from exporter.collectors import Collect, collect_costing, collect_prices, collect_relay
 from ledger.session import operator_session
 from ledger.shipping import note_failure, note_recovery
 from tests.builders import NOW, sms
@@ -118,7 +118,7 @@ def test_a_relay_that_recovered_fails_no_more_and_keeps_when_it_did(
     assert (0, 0, NOW.timestamp()) == health(read(collect_relay))
 
 
-@pytest.mark.parametrize("collect", [collect_costing, collect_relay])
+@pytest.mark.parametrize("collect", [collect_costing, collect_prices, collect_relay])
 def test_no_collector_reads_raw_usage(engine: sa.Engine, read: Read, collect: Collect) -> None:
     with statements(engine, naming="usage_metrics") as sent:
         read(collect)

@@ -105,6 +105,7 @@ def shown(exporter: Exporter) -> dict[str, float]:
 DOWN = {
     "meterline_ledger_up": 0,
     "meterline_scrape_collector_success costing": 0,
+    "meterline_scrape_collector_success prices": 0,
     "meterline_scrape_collector_success relay": 0,
 }
 
