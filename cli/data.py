@@ -19,6 +19,7 @@ from collector.imports.files import (
 )
 from collector.imports.mapping import CsvMapping
 from costing.export import read_export, write_csv
+from costing.reported import read_reported
 from ledger.errors import InvalidError
 from ledger.event import Status
 from ledger.period import RANGES, parse_range
@@ -152,11 +153,18 @@ def _tell(report: ImportReport, faults: _FaultPrinter) -> None:
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First local date.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last local date, included.")
 @click.option("--range", "range_name", type=click.Choice(sorted(RANGES)), help="Default: 30d.")
+@click.option(
+    "--as-reported",
+    "known_on",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="As it was known at the end of this local date; of days that had closed by then.",
+)
 def export(
     tenant_id: str,
     first: datetime | None,
     last: datetime | None,
     range_name: str | None,
+    known_on: datetime | None,
 ) -> None:
     """Write a tenant's usage as CSV to standard output: a line a day, channel and feature."""
     # Faults of the options are named by option, and before a ledger is looked for.
@@ -170,7 +178,11 @@ def export(
     now = wiring.clock()
     dates = parse_range(range_name, _iso(first), _iso(last), now=now, zone=tenant.zone_at(now))
     with tenant_session(wiring.engine, tenant.tenant_id) as own:
-        for text in write_csv(read_export(own, dates)):
+        if known_on is None:
+            lines = read_export(own, dates)
+        else:
+            lines = read_reported(own, tenant, dates, known_on=known_on.date(), now=now)
+        for text in write_csv(lines):
             click.echo(text, nl=False)
 
 

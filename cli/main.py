@@ -13,6 +13,7 @@ from cli import (
     influx,
     mappings,
     rebuilding,
+    repricing,
     retention,
     serve,
     users,
@@ -57,6 +58,7 @@ main.add_command(data.import_file)
 main.add_command(data.export)
 main.add_command(working.work)
 main.add_command(rebuilding.rebuild)
+main.add_command(repricing.reprice)
 main.add_command(verifying.verify_ledger)
 main.add_command(influx.influx)
 main.add_command(retention.retention)

@@ -1,0 +1,151 @@
+"""`meterline reprice`: rates days that are over by the price book as it is now, with a reason."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from tabulate import tabulate
+
+from cli.options import known_tenants
+from cli.wiring import Wiring, open_ledger
+from costing.pricing.files import Line, load_price_file
+from costing.pricing.laying import examine, lay_down
+from costing.pricing.resolution import Book
+from costing.pricing.store import read_book
+from costing.repricing.job import Repricing, Scope, parse_reason
+from costing.repricing.page import Sums
+from ledger.errors import ConflictError
+from ledger.money import Nanos, format_usd
+from ledger.period import DateRange
+from ledger.session import operator_session
+from ledger.tenant import Tenant
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class _Line(NamedTuple):
+    """What the repricing of one tenant comes to."""
+
+    tenant: Tenant
+    sums: Sums
+
+
+@click.command()
+@click.option("--from", "first", type=_DAY, required=True, help="First local date.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last local date, included.")
+@click.option("--tenant", "tenant_id", help="Only this tenant.")
+@click.option("--model", help="Only usage of this model, as it was served.")
+@click.option(
+    "--prices",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Lay this price file down first; its entries may begin in the past.",
+)
+@click.option("--reason", required=True, help="Why; it is kept with every change of a closed day.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+def reprice(  # noqa: PLR0913 - the options that the command has
+    *,
+    first: datetime,
+    last: datetime,
+    tenant_id: str | None,
+    model: str | None,
+    file: Path | None,
+    reason: str,
+    dry_run: bool,
+) -> None:
+    """Rate usage of these days again, by the price book as it is now.
+
+    Days that have closed change in no other way; each change is an entry of the journal, with the
+    reason. A repricing that was stopped is finished by running it again.
+    """
+    dates = DateRange.inclusive(first.date(), last.date())
+    why = parse_reason(reason)
+    lines = [] if file is None else load_price_file(file)
+    wiring = open_ledger()
+    tenants = known_tenants(wiring, tenant_id)
+    book = _look_ahead(wiring, lines, file) if dry_run else _lay_down(wiring, lines, file)
+    repricing = Repricing(wiring.engine, book, Scope(dates, model))
+    with click.progressbar(tenants, label="reprice", file=sys.stderr) as bar:
+        done = [
+            _Line(tenant, _reprice(repricing, tenant, wiring, why, dry_run=dry_run))
+            for tenant in bar
+        ]
+    _tell(done, dry_run=dry_run)
+
+
+def _reprice(
+    repricing: Repricing, tenant: Tenant, wiring: Wiring, reason: str, *, dry_run: bool
+) -> Sums:
+    if dry_run:
+        return repricing.preview(tenant)
+    sums = Sums()
+    for part in repricing.run(tenant, now=wiring.clock(), reason=reason):
+        sums = sums.plus(part)
+    return sums
+
+
+def _lay_down(wiring: Wiring, lines: list[Line], file: Path | None) -> Book:
+    if lines:
+        with operator_session(wiring.engine, write=True) as session:
+            new = lay_down(
+                session,
+                lines,
+                flat=wiring.book,
+                origin=str(file),
+                now=wiring.clock(),
+                backdated=True,
+            )
+        click.echo(f"price entries laid down: {len(new)}")
+    with operator_session(wiring.engine) as session:
+        return read_book(session, wiring.book)
+
+
+def _look_ahead(wiring: Wiring, lines: list[Line], file: Path | None) -> Book:
+    with operator_session(wiring.engine) as session:
+        found = examine(
+            session,
+            lines,
+            flat=wiring.book,
+            origin=str(file),
+            now=wiring.clock(),
+            backdated=True,
+        )
+    if found.faults:
+        told = "\n".join(f"{file}:{fault.line}: {fault.reason}" for fault in found.faults)
+        raise ConflictError("refused_prices", f"nothing would be laid down\n{told}")
+    return found.after
+
+
+def _tell(done: list[_Line], *, dry_run: bool) -> None:
+    changed = [line for line in done if line.sums.rows]
+    if not changed:
+        click.echo("nothing changes: every row is rated as the price book says")
+        return
+    total = Sums()
+    rows = []
+    for line in changed:
+        total = total.plus(line.sums)
+        rows.append((line.tenant.tenant_id, *_cells(line.sums)))
+    if len(changed) > 1:
+        rows.append(("all", *_cells(total)))
+    headers = ("tenant", "rows", "before", "after", "difference", "unpriced rows")
+    right = ("left", *["right"] * 5)
+    click.echo(
+        tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True, colalign=right)
+    )
+    if dry_run:
+        click.echo("nothing was changed: this was a dry run")
+
+
+def _cells(sums: Sums) -> tuple[str, ...]:
+    difference = sums.after - sums.before
+    sign = "+" if difference > 0 else ""
+    return (
+        str(sums.rows),
+        format_usd(Nanos(sums.before)),
+        format_usd(Nanos(sums.after)),
+        f"{sign}{format_usd(Nanos(difference))}",
+        f"{sums.unpriced_before} → {sums.unpriced_after}",
+    )

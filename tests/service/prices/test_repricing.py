@@ -1,0 +1,243 @@
+"""Days that are over, rated again: what changes, what is written down, and what stays."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from costing.job import Costing
+from costing.pricing.flat import PriceBook, load_price_book
+from costing.pricing.store import read_book
+from costing.repricing import store as pages
+from costing.repricing.job import Repricing, Scope, parse_reason
+from costing.repricing.page import Sums
+from ledger.errors import InvalidError
+from ledger.models import usage_tenant_days
+from ledger.period import DateRange
+from ledger.rollups import State
+from ledger.session import operator_session, tenant_session
+from ledger.tenant import TenantId
+from ledger.tenants import get_tenant
+from tests.builders import NOW, ai, sms
+from tests.conftest import Book
+from tests.costed import ACME, differences, journal, only_row, rows
+from tests.pricing import lay, rate, tokens
+
+MUCH_LATER = NOW + timedelta(days=30)
+WHY = "the contract of March"
+DAYS = DateRange(start=date(2026, 3, 1), end=date(2026, 4, 1))
+KARACHI = TenantId("karachi")
+
+
+def repricing(
+    engine: sa.Engine, flat: PriceBook, dates: DateRange = DAYS, model: str | None = None
+) -> Repricing:
+    with operator_session(engine) as session:
+        return Repricing(engine, read_book(session, flat), Scope(dates, model))
+
+
+def reprice(engine: sa.Engine, flat: PriceBook, tenant_id: TenantId = ACME, **scope: Any) -> Sums:
+    sums = Sums()
+    with operator_session(engine) as session:
+        tenant = get_tenant(session, tenant_id)
+    for part in repricing(engine, flat, **scope).run(tenant, now=MUCH_LATER, reason=WHY):
+        sums = sums.plus(part)
+    return sums
+
+
+def costs(engine: sa.Engine, tenant_id: TenantId = ACME) -> list[int | None]:
+    return [row.estimated_cost for row in rows(engine, tenant_id)]
+
+
+def test_rows_take_the_price_that_the_book_has_now_for_their_date(
+    engine: sa.Engine, book: Book, prices: PriceBook
+) -> None:
+    book(sms("a"), sms("b", channel="mms"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    done = reprice(engine, prices)
+    found = {row.key.channel: (row.estimated_cost, row.price_source) for row in rows(engine)}
+    assert Sums(1, 8_900_000, 10_000_000) == done
+    assert {"sms": (10_000_000, "operator"), "mms": (20_000_000, "flat")} == found
+
+
+def test_a_day_before_the_start_of_a_price_does_not_change(
+    engine: sa.Engine, book: Book, prices: PriceBook
+) -> None:
+    book(sms("a", time="2026-03-08T12:00:00Z"), sms("b"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)
+    assert [8_900_000, 10_000_000] == costs(engine)
+
+
+def test_changes_of_closed_days_are_journalled_with_the_reason(
+    engine: sa.Engine, book: Book, prices: PriceBook
+) -> None:
+    book(sms("a"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)
+    (entry,) = journal(engine)
+    figures = [entry[side]["estimated_cost"] for side in ("before", "after")]
+    assert ("reprice", WHY, MUCH_LATER, [8_900_000, 10_000_000], []) == (
+        entry["cause"],
+        entry["reason"],
+        entry["booked_at"],
+        figures,
+        differences(engine, prices),
+    )
+
+
+def test_repricing_again_changes_nothing(engine: sa.Engine, book: Book, prices: PriceBook) -> None:
+    book(sms("a"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)
+    before = rows(engine)
+    assert (Sums(), before, 1) == (reprice(engine, prices), rows(engine), len(journal(engine)))
+
+
+def test_what_changed_is_due_for_the_series(
+    engine: sa.Engine, book: Book, prices: PriceBook
+) -> None:
+    book(sms("a"), sms("b", time="2026-03-08T12:00:00Z"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)
+    with operator_session(engine) as session:
+        day = usage_tenant_days.c
+        query = sa.select(day.date, day.revision).order_by(day.date)
+        days = [tuple(row) for row in session.connection.execute(query)]
+    assert ([1, 2], [(date(2026, 3, 8), 1), (date(2026, 3, 9), 2)]) == (
+        [row.revision for row in rows(engine)],
+        days,
+    )
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(
+    engine: sa.Engine, book: Book, prices: PriceBook
+) -> None:
+    book(sms("a"), ai("b"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    before = rows(engine)
+    with operator_session(engine) as session:
+        tenant = get_tenant(session, ACME)
+    preview = repricing(engine, prices).preview(tenant)
+    assert (before, []) == (rows(engine), journal(engine))
+    assert reprice(engine, prices) == preview
+
+
+def test_only_the_model_and_the_tenant_and_the_days_that_are_named_change(
+    engine: sa.Engine, book: Book, prices: PriceBook
+) -> None:
+    other = {"model": "other-llm", "input_tokens": 1000, "output_tokens": 500}
+    book(
+        ai("a"),
+        ai("b", metadata=other),
+        ai("c", tenant="karachi"),
+        ai("d", time="2026-03-08T12:00:00Z"),
+    )
+    for model in ("house-llm", "other-llm"):
+        lay(engine, *tokens(model, "0.1", starts_on=date(2026, 3, 1)), backdated=True)
+    dates = DateRange(start=date(2026, 3, 9), end=date(2026, 3, 10))
+    done = reprice(engine, prices, dates=dates, model="house-llm")
+    assert (1, [5_000_000]) == (done.rows, costs(engine, KARACHI))
+
+
+def test_usage_that_has_no_price_any_more_is_unpriced_and_told_as_that(
+    engine: sa.Engine, book: Book
+) -> None:
+    book(ai("a"))
+    done = reprice(engine, load_price_book(ai_flat_fallback=False))
+    row = only_row(engine)
+    assert (Sums(1, 5_000_000, 0, 0, 1), State.UNPRICED, None) == (
+        done,
+        row.state,
+        row.estimated_cost,
+    )
+
+
+def test_pages_of_any_size_come_to_the_same(
+    engine: sa.Engine, book: Book, prices: PriceBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
+    book(*(sms(str(n), time=f"2026-03-0{1 + n % 5}T12:00:00Z", feature=f"f{n}") for n in range(9)))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 3)), backdated=True)
+    done = reprice(engine, prices)
+    again = Costing(engine, prices).rebuild(now=MUCH_LATER)
+    assert (5, 0, []) == (done.rows, again, differences(engine, prices))
+
+
+def test_late_usage_takes_the_price_of_the_repriced_row(
+    engine: sa.Engine, book: Book, prices: PriceBook
+) -> None:
+    book(sms("a"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)
+    book(sms("b"))
+    assert [20_000_000] == costs(engine)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 256, "two\nlines"])
+def test_a_reason_is_a_line_that_says_something(reason: str) -> None:
+    with pytest.raises(InvalidError, match="say why"):
+        parse_reason(reason)
+
+
+PRICES = """
+[[rates]]
+unit = "sms_segment"
+amount = "0.01"
+currency = "USD"
+starts_on = 2026-03-09
+"""
+SPAN = ("--from", "2026-03-01", "--to", "2026-03-31")
+
+
+def test_the_command_lays_a_file_down_and_shows_what_changed_by_tenant(
+    engine: sa.Engine, book: Book, meterline: Any, tmp_path: Any
+) -> None:
+    book(sms("a"), sms("b", tenant="karachi"))
+    (tmp_path / "march.toml").write_text(PRICES)
+    command = ("reprice", *SPAN, "--prices", "march.toml", "--reason", WHY)
+    dry = meterline(*command, "--dry-run")
+    before = costs(engine)
+    done = meterline(*command)
+    table = [line.split() for line in done.stdout.splitlines()]
+    assert (0, 0, [8_900_000], [10_000_000]) == (
+        dry.returncode,
+        done.returncode,
+        before,
+        costs(engine),
+    )
+    assert ["acme", "1", "0.0089", "0.01", "+0.0011", "0", "→", "0"] in table
+    assert ["all", "2", "0.0178", "0.02", "+0.0022", "0", "→", "0"] in table
+
+
+def test_the_command_says_when_nothing_changes(book: Book, meterline: Any) -> None:
+    book(sms("a"))
+    done = meterline("reprice", *SPAN, "--reason", WHY)
+    assert (0, True) == (done.returncode, "nothing changes" in done.stdout)
+
+
+def test_the_command_needs_a_reason(meterline: Any) -> None:
+    done = meterline("reprice", *SPAN, "--reason", " ")
+    assert (2, True) == (done.returncode, "say why" in done.stderr)
+
+
+def test_the_command_refuses_a_file_with_faults_by_line_and_changes_nothing(
+    engine: sa.Engine, book: Book, meterline: Any, tmp_path: Any
+) -> None:
+    book(sms("a"))
+    (tmp_path / "march.toml").write_text(PRICES.replace('"0.01"', "0.01"))
+    done = meterline("reprice", *SPAN, "--prices", "march.toml", "--reason", WHY)
+    assert (2, True, [8_900_000]) == (
+        done.returncode,
+        "march.toml:4: amount must be a decimal string" in done.stderr,
+        costs(engine),
+    )
+
+
+def test_an_opening_balance_is_left_alone(engine: sa.Engine, book: Book, prices: PriceBook) -> None:
+    book(sms("a"))
+    with tenant_session(engine, ACME, write=True) as session:
+        session.connection.exec_driver_sql("UPDATE usage_rollups_daily SET price_version = 'sp3'")
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    assert (Sums(), [8_900_000]) == (reprice(engine, prices), costs(engine))
