@@ -1,6 +1,6 @@
 """`GET /api/billing/usage/…`: what the caller's own tenant used and what it costs."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +10,13 @@ from flask_openapi.blueprint import APIBlueprint
 from api.auth.policy import require_role
 from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.errors import PROBLEM_RESPONSE
-from api.parameters import FROM, RANGE, TO
+from api.parameters import AS_REPORTED, FROM, RANGE, TO
 from api.report_answers import answer, features_answer, series_answer, summary_answer
 from api.report_request import ReportRequest, open_report
 from api.report_schemas import FeaturesAnswer, SeriesAnswer, SummaryAnswer
 from api.streaming import Stream
-from costing.export import read_export, write_csv_parts
+from costing.export import ExportLine, read_export, write_csv_parts
+from costing.reported import read_reported
 from costing.reports.features import features
 from costing.reports.series import series
 from costing.reports.summary import summary
@@ -87,7 +88,7 @@ def get_features() -> Response:
     "/api/billing/usage/export",
     summary="Usage by local date as CSV",
     responses={"200": _CSV, **_PROBLEMS},
-    openapi_extensions=_PARAMETERS,
+    openapi_extensions={"parameters": [RANGE, FROM, TO, AS_REPORTED]},
 )
 @may_see_billing
 def get_export() -> Response:
@@ -111,11 +112,21 @@ class _Export:
     filename = ""
 
     def parts(self) -> Generator[str]:
-        with open_report() as asked:
+        with open_report(may_look_back=True) as asked:
             self.filename = _filename(asked)
-            yield from write_csv_parts(read_export(asked.session, asked.dates))
+            yield from write_csv_parts(_lines(asked))
+
+
+def _lines(asked: ReportRequest) -> Iterator[ExportLine]:
+    if asked.as_reported is None:
+        return read_export(asked.session, asked.dates)
+    return read_reported(
+        asked.session, asked.tenant, asked.dates, known_on=asked.as_reported, now=asked.now
+    )
 
 
 def _filename(asked: ReportRequest) -> str:
     last = asked.dates.end - timedelta(days=1)
-    return f"usage-{asked.tenant.tenant_id}-{asked.dates.start}-{last}.csv"
+    name = f"usage-{asked.tenant.tenant_id}-{asked.dates.start}-{last}"
+    known = "" if asked.as_reported is None else f"-as-reported-{asked.as_reported}"
+    return f"{name}{known}.csv"

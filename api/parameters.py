@@ -50,4 +50,9 @@ RANGE = describe(
     "The last local dates of the tenant, today included",
 )
 FROM = describe("from", _DATE, "First local date; instead of `range`, together with `to`")
+AS_REPORTED = describe(
+    "as_reported",
+    _DATE,
+    "Figures as they were known at the end of this local date; of days that had closed by then",
+)
 TO = describe("to", _DATE, "Last local date, included")

@@ -64,15 +64,17 @@ class DateRange:
         Raises:
             InvalidError: `distant_date` or `empty_range`.
         """
-        for key, day in (("from", first), ("to", last)):
-            if not FIRST_DATE <= day <= LAST_DATE:
-                raise InvalidError(
-                    "distant_date",
-                    f"dates are from {FIRST_DATE} to {LAST_DATE}",
-                    key=key,
-                    value=day,
-                )
+        _near(first, key="from")
+        _near(last, key="to")
         return cls(start=first, end=last + _DAY)
+
+
+def _near(day: date, *, key: str) -> date:
+    if FIRST_DATE <= day <= LAST_DATE:
+        return day
+    raise InvalidError(
+        "distant_date", f"dates are from {FIRST_DATE} to {LAST_DATE}", key=key, value=day
+    )
 
 
 def parse_range(
@@ -116,7 +118,7 @@ def parse_dates(first: str | None, last: str | None) -> DateRange | None:
             "`from` and `to` go together",
             key="from" if first is None else "to",
         )
-    return DateRange.inclusive(_parse_date(first, key="from"), _parse_date(last, key="to"))
+    return DateRange.inclusive(parse_date(first, key="from"), parse_date(last, key="to"))
 
 
 def parse_range_days(range_name: str | None) -> int:
@@ -136,10 +138,15 @@ def parse_range_days(range_name: str | None) -> int:
     return days
 
 
-def _parse_date(text: str, *, key: str) -> date:
+def parse_date(text: str, *, key: str) -> date:
+    """Read a date as people write it in parameters, like `2026-03-01`.
+
+    Raises:
+        InvalidError: `invalid_date` or `distant_date`.
+    """
     try:
         if _ISO_DATE.fullmatch(text):
-            return date.fromisoformat(text)
+            return _near(date.fromisoformat(text), key=key)
     except ValueError:
         pass
     raise InvalidError("invalid_date", f"`{key}` is a date like 2026-03-01", key=key, value=text)
