@@ -5,6 +5,7 @@ import sys
 import click
 
 from cli import schema
+from cli.prices.first import take_first_catalogue
 from cli.wiring import connect, open_ledger
 from ledger.distribution import distribute as distribute_tables
 from ledger.distribution import list_statements
@@ -20,12 +21,20 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date; an empty database gets all of it. Keeps SP-3's rows."""
-    engine = connect().engine
+    """Bring the schema up to date; an empty database gets all of it. Keeps SP-3's rows.
+
+    A ledger that is new gets the prices of the installed genai-prices, too.
+    """
+    wiring = connect()
+    engine = wiring.engine
     before = schema.current_revision(engine)
     schema.upgrade(engine)
     after = schema.current_revision(engine)
     click.echo(f"schema {after}" + ("" if before != after else ", nothing to do"))
+    if before is None:
+        dated = take_first_catalogue(wiring)
+        if dated is not None:
+            click.echo(f"price catalogue {dated.catalogue.version} from {dated.starts_on}")
 
 
 @db.command()

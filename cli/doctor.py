@@ -14,6 +14,8 @@ from cli.wiring import Wiring, connect
 from collector.attribution.keeping import is_dead, list_all
 from collector.attribution.store import read_waiting
 from collector.attribution.transit import read_in_transit
+from costing.pricing.snapshots import find_catalogue, installed_package, read_installed
+from costing.pricing.store import read_laid
 from ledger.batches import measure_backlog
 from ledger.engine import is_postgresql
 from ledger.errors import MeterlineError
@@ -73,7 +75,7 @@ def _settings(wiring: Wiring) -> Iterator[Finding]:
 
 
 def _prices(wiring: Wiring) -> Iterator[Finding]:
-    yield Finding(ok=True, text=f"price book {wiring.book.price_version}")
+    yield Finding(ok=True, text=f"flat price map {wiring.book.price_version}")
 
 
 def _ledger(wiring: Wiring) -> Iterator[Finding]:
@@ -88,6 +90,7 @@ def _ledger(wiring: Wiring) -> Iterator[Finding]:
         ok=True if tenants else None,
         text=f"{tenants} tenants" if tenants else "no tenant yet; run `meterline tenant add`",
     )
+    yield from _catalogue(wiring)
     if backlog.oldest is None:
         yield Finding(ok=True, text="nothing waits for costing")
         return
@@ -97,6 +100,21 @@ def _ledger(wiring: Wiring) -> Iterator[Finding]:
         text=f"{backlog.events} events wait for costing, the oldest for {age.total_seconds():.0f} s"
         + ("" if age < STALE_AFTER else "; is `meterline work` running?"),
     )
+
+
+def _catalogue(wiring: Wiring) -> Iterator[Finding]:
+    with operator_session(wiring.engine) as session:
+        there = find_catalogue(read_laid(session))
+    if there is None:
+        text = "no price catalogue: AI is rated by prices of your own and by the flat map; run"
+        yield Finding(ok=None, text=f"{text} `meterline prices update`")
+        return
+    version = there.catalogue.version
+    yield Finding(ok=True, text=f"price catalogue {version} from {there.starts_on}")
+    installed = read_installed().version
+    if installed != version:
+        text = f"{installed_package()} has other prices ({installed}); run"
+        yield Finding(ok=None, text=f"{text} `meterline prices diff --catalogue`")
 
 
 def _attribution(wiring: Wiring) -> Iterator[Finding]:

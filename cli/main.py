@@ -22,6 +22,7 @@ from cli import (
 )
 from cli.demo.command import demo
 from cli.messages import describe
+from cli.prices.group import prices
 from ledger.errors import Kind, MeterlineError
 
 FOUND_WRONG = 1
@@ -57,6 +58,7 @@ main.add_command(users.user)
 main.add_command(data.import_file)
 main.add_command(data.export)
 main.add_command(working.work)
+main.add_command(prices)
 main.add_command(rebuilding.rebuild)
 main.add_command(repricing.reprice)
 main.add_command(verifying.verify_ledger)

@@ -109,6 +109,20 @@ class Costing:
             sum(outcome.backpriced for outcome in priced),
         )
 
+    def backprice(self, *, now: datetime) -> Outcome:
+        """Price what has no price and can have one now, as every run does when a price has come.
+
+        Raises:
+            UnavailableError: the ledger did not answer.
+        """
+        with operator_session(self._engine) as session:
+            _, book = self._reader.read(session)
+            unpriced = list_unpriced_tenants(session)
+        price = partial(self._backprice_tenant, book=book, now=now)
+        priced = self._run_all(unpriced, partial(self._try_tenant, price))
+        failures = chain.from_iterable(outcome.failures for outcome in priced)
+        return Outcome(0, tuple(failures), sum(outcome.backpriced for outcome in priced))
+
     def rebuild(
         self,
         tenant_id: TenantId | None = None,

@@ -49,3 +49,21 @@ def read_usages(session: OperatorSession, *conditions: sa.ColumnElement[bool]) -
         tenant_id, day, channel, direction, model, price_class, rows = row
         key = RollupKey(day, channel, direction, None, None, model, price_class)
         yield Usage(TenantId(tenant_id), key, rows)
+
+
+class Used(NamedTuple):
+    """A kind of usage that a tenant has had, whenever."""
+
+    tenant_id: TenantId
+    channel: str
+    direction: str
+    model: str | None
+    price_class: str
+
+
+def read_used(session: OperatorSession, tenant_id: TenantId | None = None) -> set[Used]:
+    """Return the kinds of usage there have been, of one tenant or of all."""
+    query = sa.select(*_KIND[:1], *_KIND[2:]).where(_ROW.price_version != SP3_PRICE_VERSION)
+    if tenant_id is not None:
+        query = query.where(_ROW.tenant_id == tenant_id)
+    return {Used(*row) for row in session.connection.execute(query.distinct())}

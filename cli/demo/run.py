@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from cli import schema
 from cli.demo.tenants import DemoTenant
 from cli.demo.usage import Delivery
+from cli.prices.first import take_first_catalogue
 from cli.wiring import Wiring
 from ledger.event import Status
 from ledger.session import operator_session
@@ -25,6 +26,7 @@ def prepare_ledger(
     # A demo is made anew when in doubt, so it does not wait for the disk: 1.6 ms a commit less.
     sa.event.listen(wiring.engine, "connect", _trust_the_cache)
     schema.upgrade(wiring.engine)
+    take_first_catalogue(wiring)
     midnight = datetime.combine(today, time(), UTC)
     with operator_session(wiring.engine, write=True) as session:
         for tenant in tenants:
