@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 
-from bench import booking, costing, export, providers, recording, relay, summary
+from bench import booking, costing, export, pricing, providers, recording, relay, summary
 from bench.postgresql import batches, singles
 from bench.postgresql import costing as postgresql_costing
 from bench.postgresql import reports as postgresql_reports
@@ -14,6 +14,7 @@ SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "booking": booking.measure,
     "costing": costing.measure,
     "export": export.measure,
+    "pricing": pricing.measure,
     "providers": providers.measure,
     "recording": recording.measure,
     "relay": relay.measure,

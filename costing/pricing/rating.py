@@ -1,5 +1,6 @@
 """What usage costs. Pure functions of usage and rates; the only place that rounds a cost."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from operator import mul
@@ -22,35 +23,60 @@ class Rated(NamedTuple):
 UNPRICED = Rated(None, None, State.UNPRICED)
 
 
-class Rating(NamedTuple):
-    """Rates made ready for one kind of usage, and the layer that they are from."""
+class Rating:
+    """Rates made ready for one kind of usage, and the layer that they are from.
 
-    multiplier: Multiplier
-    source: str
+    Attributes:
+        cost: returns the cost of measures, rounded half to even, or None where a unit that was used
+            has no rate. It may be more than a column holds.
+    """
+
+    __slots__ = ("_billed", "_numerators", "_source", "cost")
+
+    def __init__(self, multiplier: Multiplier, source: str) -> None:
+        self.cost = _multiply_by(multiplier)
+        self._numerators = multiplier.numerators
+        self._billed = multiplier.billed
+        self._source = source
 
     def rate(self, measures: Measures) -> Rated:
         """Rate sums. Unknown is never zero: what has no price is unpriced."""
-        numerators, denominator, unrated, billed = self.multiplier
-        for place in unrated:
-            if measures[place]:
-                return UNPRICED
-        scaled = sum(map(mul, numerators, measures))
-        cost = divide_to_nanos(scaled, denominator)
-        if cost > MAX_NANOS or cost < -MAX_NANOS:
+        cost = self.cost(measures)
+        if cost is None or not -MAX_NANOS <= cost <= MAX_NANOS:
             # A cost that no column holds is unknown, too: it must not stop the costing of the rest.
             return UNPRICED
-        if scaled or not any(measures[place] for place in billed):
-            return Rated(cost, self.source, State.ESTIMATED)
-        return Rated(cost, self.source, State.FREE)
+        if cost or self._is_no_free_usage(measures):
+            return Rated(cost, self._source, State.ESTIMATED)
+        return Rated(cost, self._source, State.FREE)
+
+    def _is_no_free_usage(self, measures: Measures) -> bool:
+        """Whether a cost of zero was rounded, or nothing was used: no price of zero."""
+        exact = sum(map(mul, self._numerators, measures))
+        return bool(exact) or not any(measures[place] for place in self._billed)
 
 
-def divide_to_nanos(scaled: int, denominator: int) -> Nanos:
-    """Return what `round_to_nanos` makes of the quotient, without making a fraction first."""
-    whole, rest = divmod(scaled, denominator)
-    twice = 2 * rest
-    if twice > denominator or (twice == denominator and whole & 1):
-        whole += 1
-    return Nanos(whole)
+def _multiply_by(multiplier: Multiplier) -> Callable[[Measures], Nanos | None]:
+    """Return the multiplication: whole numbers over one denominator, for a tenth of the time.
+
+    It does what `round_to_nanos` does with the fraction. Without an object around it, and without
+    a division where nothing is to be divided, it takes half the time again.
+    """
+    numerators, denominator, unrated, _ = multiplier
+
+    def multiply(measures: Measures) -> Nanos | None:
+        for place in unrated:
+            if measures[place]:
+                return None
+        scaled: int = sum(map(mul, numerators, measures))
+        if denominator == 1:
+            return scaled  # type: ignore[return-value] # these are nano-dollars
+        whole, rest = divmod(scaled, denominator)
+        rest *= 2
+        if rest > denominator or (rest == denominator and whole & 1):
+            whole += 1
+        return Nanos(whole)
+
+    return multiply
 
 
 def exact_cost(rates: Rates, key: RollupKey, measures: Measures) -> Fraction | None:

@@ -16,6 +16,7 @@ from costing.pricing.card import Amount, RateCard, Rates
 from costing.pricing.catalogue import CATALOGUE_SOURCE, Catalogue
 from costing.pricing.entries import ALL, AliasEntry, Entry, MarkupEntry, RateEntry, Scope
 from costing.pricing.flat import PriceBook
+from costing.pricing.rating import Rating, make_ready
 from ledger.price_class import PriceClass, split_price_class
 from ledger.rollups import RollupKey
 from ledger.tenant import TenantId
@@ -77,6 +78,21 @@ class Book:
             found = self._resolved[kind] = (self._resolve(kind),)
         return found[0]
 
+    def ready(self, kind: Kind) -> Rating | None:
+        """Return the rates of such usage ready to be multiplied, None where nobody has any."""
+        try:
+            return self._ready[kind]
+        except KeyError:
+            rates = self.resolve(kind)
+            if len(self._ready) >= _MOST_RESOLVED:
+                self._ready.clear()
+            rating = self._ready[kind] = (
+                None
+                if rates is None
+                else make_ready(rates, kind.channel, kind.direction, kind.price_class)
+            )
+            return rating
+
     def resolve_key(self, tenant_id: TenantId, plan: str, key: RollupKey) -> Rates | None:
         """Return the rates of a rollup row of a tenant on a plan."""
         return self.resolve(kind_of(tenant_id, plan, key))
@@ -99,6 +115,10 @@ class Book:
                 rates = Book(flat=flat, laid=self.laid[:mark]).resolve(kind)
                 found["" if rates is None else rates.price_version] = rates
         return found
+
+    @cached_property
+    def _ready(self) -> dict[Kind, Rating | None]:
+        return {}
 
     @cached_property
     def _resolved(self) -> dict[Kind, tuple[Rates | None]]:
