@@ -4,10 +4,11 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 
-from bench import booking, costing, export, pricing, providers, recording, relay, summary
+from bench import booking, costing, export, pricing, providers, recording, relay, repricing, summary
 from bench.postgresql import batches, singles
 from bench.postgresql import costing as postgresql_costing
 from bench.postgresql import reports as postgresql_reports
+from bench.postgresql import repricing as postgresql_repricing
 from bench.table import Line, format_table
 
 SUBJECTS: dict[str, Callable[[], list[Line]]] = {
@@ -16,6 +17,7 @@ SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "export": export.measure,
     "pricing": pricing.measure,
     "providers": providers.measure,
+    "repricing": repricing.measure,
     "recording": recording.measure,
     "relay": relay.measure,
     "summary": summary.measure,
@@ -23,6 +25,7 @@ SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "postgresql-singles": singles.measure,
     "postgresql-costing": postgresql_costing.measure,
     "postgresql-reports": postgresql_reports.measure,
+    "postgresql-repricing": postgresql_repricing.measure,
 }
 
 
