@@ -118,7 +118,7 @@ def restore_card(said: Mapping[str, Any]) -> RateCard:
             basis=said.get("basis", {}),
         )
         card._rates  # noqa: B018, SLF001 - rates that cannot be read are found here, not when used
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, InvalidError, KeyError, TypeError, ValueError) as error:
         raise InvalidError("invalid_rate_card", f"no rate card: {error!r}") from error
     return card
 
