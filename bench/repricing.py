@@ -1,6 +1,5 @@
 """A repricing of rollup rows against one bare UPDATE that gives the same rows the same costs."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,7 +22,7 @@ from ledger.period import DateRange
 from ledger.session import operator_session
 from ledger.tenants import list_tenants
 
-ROWS = int(os.environ.get("METERLINE_BENCH_REPRICED_ROWS", "1000000"))
+ROWS = 1_000_000
 TENANTS = 100
 ASKED = 3
 ROUNDS = 3

@@ -96,11 +96,8 @@ def _read(
                 yield Line(place.line, read_table(TABLES[table], said))
             except InvalidError as error:
                 line = place.keys.get(error.key or "", place.line)
-                key = (
-                    f"{error.key}: "
-                    if error.key and not error.message.startswith(error.key)
-                    else ""
-                )
+                is_named = error.message.startswith(error.key or "")
+                key = "" if is_named else f"{error.key}: "
                 value = "" if error.value is None else f" (it is {shorten(error.value)})"
                 faults.append(f"{name}:{line}: {key}{error.message}{value}")
 

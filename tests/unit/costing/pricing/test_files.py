@@ -89,7 +89,7 @@ def test_every_kind_of_entry_is_read_with_its_line() -> None:
         ('unit = "sms_segment"', 'unit = "fax_page"', "p.toml:3: unit: the units are sms_seg"),
         ('unit = "sms_segment"\n', "", "p.toml:2: unit: the units are sms_segment"),
         ('"USD"\nstarts_on = 2026-12-01\ndir', '"EUR"\nstarts_on = 2026-12-01\ndir',
-         'p.toml:5: give currency = "USD"'),
+         'p.toml:5: currency: give currency = "USD"'),
         ('"USD"\nstarts_on = 2026-12-01\ndir', '"USD"\ndir',
          "p.toml:2: starts_on: say from which date on"),
         ("01\ndir", "01T00:00:00\ndir", "p.toml:6: starts_on: a date without quotes"),
