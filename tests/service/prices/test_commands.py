@@ -8,22 +8,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from costing.pricing.resolution import Dated
-from costing.pricing.snapshots import (
-    find_catalogue,
-    lay_catalogue,
-    lay_first_catalogue,
-    read_installed,
-)
 from costing.pricing.store import read_laid
 from ledger.clock import system_clock
-from ledger.period import FIRST_DATE, tomorrow_everywhere
 from ledger.session import operator_session
-from tests.builders import NOW, ai, sms
+from tests.builders import ai, sms
 from tests.conftest import Book, Run
 from tests.costed import only_row
 from tests.pricing import lay, rate, table, tokens
 from tests.service.prices.test_missing import INBOUND
+from tests.unit.costing.test_price_documents import EXAMPLE
 
 PAST = date(2026, 1, 1)
 Write = Callable[..., Path]
@@ -46,25 +39,9 @@ def write(tmp_path: Path, engine: sa.Engine) -> Write:
     return save
 
 
-@pytest.fixture
-def old_catalogue(engine: sa.Engine) -> str:
-    """A catalogue in the ledger in which gpt-4o cost something else."""
-    installed = read_installed()
-    document = installed.document.replace('"2.5"', '"2.75"')
-    with operator_session(engine, write=True) as session:
-        old = type(installed)(document=document)
-        lay_catalogue(session, old, starts_on=FIRST_DATE, now=NOW)
-    return old.version
-
-
 def count(engine: sa.Engine) -> int:
     with operator_session(engine) as session:
         return len(read_laid(session))
-
-
-def newest(engine: sa.Engine) -> Dated | None:
-    with operator_session(engine) as session:
-        return find_catalogue(read_laid(session))
 
 
 def test_a_good_file_is_checked(meterline: Run, write: Write) -> None:
@@ -219,63 +196,6 @@ def test_the_rates_of_a_version_are_shown(meterline: Run, engine: sa.Engine, boo
     assert re.search(r"^sms +any +sms_segment +0.0083$", shown, re.MULTILINE)
 
 
-@pytest.mark.usefixtures("old_catalogue")
-def test_published_prices_of_a_model_are_shown(meterline: Run) -> None:
-    shown = show(meterline, "--model", "gpt-4o")
-    assert re.search(
-        r"^standard +gpt-4o +1970-01-01 +ai_input_token x 1000000 +2.75$", shown, re.MULTILINE
-    )
-
-
-def test_prices_of_the_package_that_are_other_are_shown_and_not_taken(
-    meterline: Run, old_catalogue: str, engine: sa.Engine
-) -> None:
-    told = meterline("prices", "update").stdout
-    line = re.search(r"^gpt-4o +long, standard .* 2.75 per .* 2.5 per ", told, re.MULTILINE)
-    kept = newest(engine)
-    assert (True, old_catalogue) == (line is not None, kept and kept.catalogue.version)
-
-
-@pytest.mark.usefixtures("old_catalogue")
-def test_they_are_taken_over_from_tomorrow_everywhere(meterline: Run, engine: sa.Engine) -> None:
-    finished = meterline("prices", "update", "--yes")
-    taken = newest(engine)
-    assert taken is not None
-    expected = (0, read_installed().version, tomorrow_everywhere(system_clock()))
-    assert expected == (finished.returncode, taken.catalogue.version, taken.starts_on)
-
-
-@pytest.mark.usefixtures("old_catalogue")
-def test_what_is_taken_over_is_not_taken_again(meterline: Run, engine: sa.Engine) -> None:
-    meterline("prices", "update", "--yes")
-    told = meterline("prices", "update", "--yes").stdout
-    assert ("the ledger has what is installed", 2) == (told.splitlines()[-1], count(engine))
-
-
-@pytest.mark.usefixtures("old_catalogue")
-def test_the_difference_of_catalogues_changes_nothing(meterline: Run, engine: sa.Engine) -> None:
-    told = meterline("prices", "diff", "--catalogue").stdout
-    assert (True, 1) == ("ai_input_token" in told, count(engine))
-
-
-@pytest.mark.usefixtures("old_catalogue")
-def test_doctor_tells_that_the_package_has_other_prices(meterline: Run) -> None:
-    assert "run `meterline prices diff --catalogue`" in meterline("doctor").stdout
-
-
-@pytest.mark.usefixtures("engine")
-def test_doctor_tells_that_there_is_no_catalogue(meterline: Run) -> None:
-    assert "note  no price catalogue" in meterline("doctor").stdout
-
-
-def test_doctor_tells_the_versions(meterline: Run, engine: sa.Engine) -> None:
-    with operator_session(engine, write=True) as session:
-        lay_first_catalogue(session, now=NOW)
-    told = meterline("doctor").stdout
-    line = f"ok    price catalogue {read_installed().version} from 1970-01-01"
-    assert (True, True, False) == (line in told, "flat price map flat@" in told, "other" in told)
-
-
 def test_missing_prices_are_listed(meterline: Run, book: Book) -> None:
     book(sms("a", quantity=3, **INBOUND), ai("b"))
     rows = [line.split() for line in meterline("prices", "missing").stdout.splitlines()[1:]]
@@ -289,6 +209,17 @@ def test_that_nothing_is_missing_is_told(meterline: Run, book: Book) -> None:
     book(sms("a", **INBOUND))
     told = meterline("prices", "missing", "--tenant", "karachi").stdout
     assert "all usage has a price of its own\n" == told
+
+
+def test_a_file_that_is_none_is_a_wrong_command(meterline: Run, write: Write) -> None:
+    finished = meterline("prices", "add", write("[[rates]"))
+    assert (2, True) == (finished.returncode, "error: prices.toml: " in finished.stderr)
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_upgrade_of_a_ledger_that_is_there_takes_none(meterline: Run, engine: sa.Engine) -> None:
+    meterline("db", "upgrade")
+    assert 0 == count(engine)
 
 
 @pytest.mark.usefixtures("engine")
@@ -315,42 +246,9 @@ def test_a_wrong_command_has_its_exit_code_and_a_reason(
     assert (code, True) == (finished.returncode, words in finished.stderr)
 
 
-def test_a_file_that_is_none_is_a_wrong_command(meterline: Run, write: Write) -> None:
-    finished = meterline("prices", "add", write("[[rates]"))
-    assert (2, True) == (finished.returncode, "error: prices.toml: " in finished.stderr)
-
-
-def test_a_new_ledger_has_the_catalogue_from_the_first_date_on(engine: sa.Engine) -> None:
-    with operator_session(engine, write=True) as session:
-        lay_first_catalogue(session, now=NOW)
-    laid = newest(engine)
-    assert FIRST_DATE == (laid and laid.starts_on)
-
-
-def test_where_usage_was_rated_it_starts_tomorrow(engine: sa.Engine, book: Book) -> None:
-    book(sms("a"))
-    with operator_session(engine, write=True) as session:
-        lay_first_catalogue(session, now=NOW)
-    laid = newest(engine)
-    assert date(2026, 3, 12) == (laid and laid.starts_on)
-
-
-@pytest.mark.usefixtures("old_catalogue")
-def test_a_ledger_that_has_one_gets_no_first_one(engine: sa.Engine) -> None:
-    with operator_session(engine, write=True) as session:
-        assert lay_first_catalogue(session, now=NOW) is None
-    assert 1 == count(engine)
-
-
-@pytest.mark.ledger("sqlite")
-def test_an_upgrade_of_an_empty_database_takes_it(meterline: Run, tmp_path: Path) -> None:
-    told = meterline(
-        "db", "upgrade", METERLINE_DATABASE_URL=f"sqlite:///{tmp_path / 'new.db'}"
-    ).stdout
-    assert f"price catalogue {read_installed().version} from 1970-01-01" == told.splitlines()[-1]
-
-
-@pytest.mark.usefixtures("engine")
-def test_an_upgrade_of_a_ledger_that_is_there_takes_none(meterline: Run, engine: sa.Engine) -> None:
-    meterline("db", "upgrade")
-    assert 0 == count(engine)
+def test_the_example_of_the_documentation_is_checked_and_added(
+    meterline: Run, write: Write
+) -> None:
+    path = write(EXAMPLE)
+    codes = [meterline("prices", command, path).returncode for command in ("check", "diff", "add")]
+    assert [0, 0, 0] == codes
