@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from cli.prices.tables import print_table, quote_text, unit_text
+from cli.prices.tables import per_of, print_table, quote_text
 from cli.wiring import Wiring, open_ledger
 from costing.pricing.card import Amount
 from costing.pricing.catalogue import CATALOGUE_SOURCE, Catalogue
@@ -90,4 +90,4 @@ def _amount_text(name: str, amount: tuple[str, int] | None) -> str:
     if unit is None:  # of a catalogue that knew other units
         return f"{amount[0]} per {amount[1]}"
     quote = Quote(Amount(*amount).nanos(key=name), CATALOGUE_SOURCE)
-    return f"{quote_text(quote, unit)} {unit_text(unit).removeprefix(unit.name)}".strip()
+    return f"{quote_text(quote, unit)} per {per_of(unit)}"

@@ -35,16 +35,14 @@ class Late:
 def find_late(
     session: OperatorSession,
     before: Book,
-    after: Book,
     early: Sequence[Line],
     tenants: Mapping[TenantId, Tenant],
 ) -> dict[int, Late]:
-    """Return by line which rated rows the book after would rate otherwise than the one before.
+    """Return by line which rated rows would have other rates with new entries than without them.
 
     Args:
         session: reads the rows.
         before: the price book as it is.
-        after: the price book with the new entries.
         early: the new entries that start before tomorrow.
         tenants: all there are.
     """
@@ -52,6 +50,7 @@ def find_late(
     if not early:
         return found
     first = min(line.entry.starts_on for line in early)
+    after = Book(flat=before.flat, laid=[*before.laid, *(line.entry for line in early)])
     aliases = [entry for entry in after.laid if isinstance(entry, AliasEntry)]
 
     @lru_cache(maxsize=65_536)
@@ -67,10 +66,11 @@ def find_late(
         if before.resolve(kind) == after.resolve(kind):
             continue
         names = {usage.key.model, *(a.prices_as for a in aliases if a.model == usage.key.model)}
-        for line in early:
-            if _reaches(line.entry, usage, plan, names):
-                day = usage.key.date
-                found.setdefault(line.number, Late(first=day, last=day)).add(usage)
+        day = usage.key.date
+        blamed = [line for line in early if _reaches(line.entry, usage, plan, names)]
+        # Whatever the reason, rows that would change are never passed over.
+        for line in blamed or early:
+            found.setdefault(line.number, Late(first=day, last=day)).add(usage)
     return found
 
 

@@ -100,7 +100,7 @@ def examine(  # noqa: PLR0913 - as above
     ]
     if not backdated:
         early = list(_find_early(new, tenants, now=now))
-        late = find_late(session, before, after, [line for line, _ in early], tenants)
+        late = find_late(session, before, [line for line, _ in early], tenants)
         faults += _tell_late(early, late, origin=origin)
     return Laying(before, after, new, sorted(faults))
 

@@ -136,6 +136,13 @@ def test_a_demo_has_rows_of_each_state(fixed_engine: sa.Engine, state: str) -> N
     assert 0 < count(fixed_engine, usage_rollups_daily, usage_rollups_daily.c.state == state)
 
 
+@pytest.mark.parametrize("source", ["genai-prices", "flat"])
+def test_a_demo_has_published_prices_and_flat_rates(fixed_engine: sa.Engine, source: str) -> None:
+    columns = usage_rollups_daily.c
+    rated = sa.and_(columns.channel == "ai", columns.price_source == source)
+    assert 0 < count(fixed_engine, usage_rollups_daily, rated)
+
+
 def test_a_demo_has_derived_totals(fixed_engine: sa.Engine) -> None:
     assert 0 < count(fixed_engine, usage_rollups_daily, usage_rollups_daily.c.derived_count > 0)
 

@@ -192,6 +192,23 @@ def test_an_alias_is_held_against_the_rows_of_its_model(engine: sa.Engine, book:
     assert "prices.toml:1: it starts on 2026-03-09, and 1 rollup rows" in fault
 
 
+def test_a_price_is_held_against_the_rows_of_what_an_alias_leads_there(
+    engine: sa.Engine, book: Book
+) -> None:
+    lay(engine, table("aliases", model=HOUSE, prices_as="priced", starts_on=YESTERDAY))
+    book(sms("a"), ai("b"))
+    mms = rate("mms_message", "1", YESTERDAY)
+    faults = refuse(engine, mms, *tokens("priced", "0.000001", YESTERDAY))
+    assert ["prices.toml:6:", "prices.toml:12:"] == [fault.split(" ")[0] for fault in faults]
+
+
+def test_rows_that_a_nearer_layer_rates_refuse_nothing(engine: sa.Engine, book: Book) -> None:
+    lay(engine, rate("sms_segment", "0.0083", YESTERDAY, tenant="acme"))
+    book(sms("a"))
+    lay(engine, rate("sms_segment", "0.0084", YESTERDAY))
+    assert 2 == count(engine)
+
+
 def test_a_markup_is_held_against_all_rows(engine: sa.Engine, book: Book) -> None:
     book(sms("a"), ai("b"))
     markup = table("markups", percent="15", tenant="acme", starts_on=YESTERDAY)
