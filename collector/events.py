@@ -15,7 +15,7 @@ from collector.personal import is_personal
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS, UsageEvent, is_slug, parse_slug
 from ledger.measures import Measures
-from ledger.price_class import classify_ai
+from ledger.price_class import check_tier, classify_ai
 from ledger.tenant import Tenant, TenantId, parse_label, parse_tenant_id
 from ledger.units import load_catalogue
 
@@ -269,7 +269,9 @@ def _model(metadata: Mapping[str, object]) -> str | None:
 def _price_class(channel: str, metadata: Mapping[str, object], measures: Measures) -> str:
     """Return what sets the usage's price apart: batch endpoint or tier as served, kind of unit."""
     served = _served_class(metadata)
-    return classify_ai(served, measures) if channel == "ai" else served
+    if channel == "ai":
+        return classify_ai(served, measures)
+    return served if served == STANDARD_PRICE_CLASS else check_tier(served)
 
 
 def _served_class(metadata: Mapping[str, object]) -> str:

@@ -227,6 +227,7 @@ class Costing:
                 _cost_pending(partial(_cost_batches, session, pricing, ships=self._ships, now=now))
                 rater = Rater(pricing=pricing, kept=read_kept(session))
                 found = recompute(session, rater, lost_version=lost_version)
+                read_needed(session, (), found.lost)
                 book_days(session, tenant, (key.date for key in found.rows))
                 write_changes(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
                 return len(found.changes)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from costing.checkpoints import Checkpoint, check_tombstones, read_checkpoints
+from costing.pricing.card import Rates
 from costing.rollup import Rater, opening_row, same_figures
 from costing.store import read_journal, sum_costed
 from ledger.models import usage_rollups_daily
@@ -22,10 +23,15 @@ class Change(NamedTuple):
 
 
 class Recomputed(NamedTuple):
-    """The rows as they stand, and what would have to change for them to be right."""
+    """The rows as they stand, and what would have to change for them to be right.
+
+    Attributes:
+        lost: what rates the rows that are gone; it may be kept no more, either.
+    """
 
     rows: Mapping[RollupKey, RollupRow]
     changes: list[Change]
+    lost: list[Rates]
 
 
 def recompute(
@@ -50,7 +56,8 @@ def recompute(
     check_tombstones(session, tenant_id, checkpoints.values())
     wanted = sums.keys() | checkpoints.keys()
     versions = _journalled_versions(session, tenant_id) if wanted - rows.keys() else {}
-    changes = []
+    changes: list[Change] = []
+    lost: list[Rates] = []
     for key in sorted(rows.keys() | wanted, key=_in_order):
         row, checkpoint = rows.get(key), checkpoints.get(key)
         tally = _sum(sums.get(key), checkpoint)
@@ -62,10 +69,11 @@ def recompute(
             known = lost_version if checkpoint is None else checkpoint.price_version
             version = versions.get((key.date, key.rollup_id), known)
             rates = rater.pricing.lost_rates(key, rater.kept, version)
+            lost.append(rates)
             right = rater.new_row(key, tally, rates)
         if row is None or not same_figures(row, right):
             changes.append(Change(row, right))
-    return Recomputed(rows, changes)
+    return Recomputed(rows, changes, lost)
 
 
 def _sum(raw: Tally | None, checkpoint: Checkpoint | None) -> Tally:

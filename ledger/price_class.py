@@ -11,12 +11,19 @@ from typing import NamedTuple
 from ledger.errors import InvalidError
 from ledger.event import STANDARD_PRICE_CLASS, parse_slug
 from ledger.measures import Measures
+from ledger.rollups import SP3_PRICE_VERSION
 from ledger.units import load_catalogue
 
 LONG = "long"
 _APART = tuple((unit.column, unit.apart) for unit in load_catalogue().units if unit.apart)
 _THRESHOLD = load_catalogue().long_context_tokens
 _PARTS = frozenset({LONG, *(apart for _, apart in _APART)})
+_RESERVED = _PARTS | {
+    SP3_PRICE_VERSION,
+    *(unit.price_class for unit in load_catalogue().units if unit.price_class),
+}
+"""What a tier cannot be called: its usage would be taken for an opening balance, or be counted in
+another unit than the one that it is billed in."""
 
 
 class PriceClass(NamedTuple):
@@ -55,22 +62,32 @@ def classify_ai(served: str, measures: Measures) -> str:
     """Return the price class of one AI usage.
 
     Raises:
-        InvalidError: `reserved_price_class`, where a tier has the name of something else, or
-            `invalid_slug`.
+        InvalidError: `reserved_price_class` or `invalid_slug`.
     """
     apart = next((name for column, name in _APART if getattr(measures, column)), None)
     # All tokens together are more than those in: nearly always that is enough to know.
     is_long = measures.quantity > _THRESHOLD and tokens_in(measures) > _THRESHOLD
     if served == STANDARD_PRICE_CLASS and apart is None and not is_long:
         return served  # nearly always
-    if _PARTS.intersection(served.split(".")):
+    return parse_slug(
+        PriceClass(check_tier(served), is_long, apart).text, key="metadata.service_tier"
+    )
+
+
+def check_tier(served: str) -> str:
+    """Check that a tier as served has the name of nothing else.
+
+    Raises:
+        InvalidError: `reserved_price_class`.
+    """
+    if _RESERVED.intersection(served.split(".")):
         raise InvalidError(
             "reserved_price_class",
-            f"a service tier cannot be called {' or '.join(sorted(_PARTS))}",
+            f"a service tier cannot be called {', '.join(sorted(_RESERVED))}",
             key="metadata.service_tier",
             value=served,
         )
-    return parse_slug(PriceClass(served, is_long, apart).text, key="metadata.service_tier")
+    return served
 
 
 def tokens_in(measures: Measures) -> int:

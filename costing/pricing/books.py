@@ -28,9 +28,9 @@ class Kept:
 
     @property
     def flat_maps(self) -> list[PriceBook]:
-        """The flat maps among them, in the order of their versions."""
-        found = [rates for rates in self._rates.values() if isinstance(rates, PriceBook)]
-        return sorted(found, key=lambda flat: flat.price_version)
+        """The flat maps among them, without markups, in the order of their versions."""
+        flats = {r.unmarked for r in self._rates.values() if isinstance(r, PriceBook)}
+        return sorted(flats, key=lambda flat: flat.price_version)
 
     def of_version(self, price_version: str) -> Rates:
         """Return the rates that a row names.

@@ -61,6 +61,12 @@ class PriceBook:
         rate = self._rates.get((unit.channel, _AI_RATES[unit.side]))
         return None if rate is None else rate / _TOKENS_A_RATE
 
+    @property
+    def unmarked(self) -> "PriceBook":
+        """The map without its markup, if it has one."""
+        said = orjson.loads(self.document)
+        return self if said.pop(_MARKUP, None) is None else build_price_book(said)
+
     def mark_up(self, percent: str) -> "PriceBook":
         """Return the same map with a markup on every rate, under a version of its own."""
         return _marked_up(self, percent)

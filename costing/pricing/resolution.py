@@ -139,6 +139,8 @@ class Book:
 
     def _names(self, kind: Kind) -> tuple[str | None, ...]:
         """Return the model as it was served, then what it is priced as, if that is another."""
+        if kind.channel != "ai":
+            return (None,)  # whatever metadata of a message name: only AI is priced by model
         alias = _newest(self._aliases.get(kind.model, ()), kind.date)
         return (kind.model,) if alias is None else (kind.model, alias.prices_as)
 
@@ -162,16 +164,18 @@ class Book:
         dated = _newest(self._catalogues, kind.date)
         if dated is None or kind.channel != "ai":
             return None
-        for name in names:
-            listed = name and dated.catalogue.find(name, kind.price_class, kind.date)
-            if listed and _is_rated(listed.amounts, kind):
-                return RateCard(
-                    source=CATALOGUE_SOURCE,
-                    amounts=listed.amounts,
-                    markup=markup,
-                    basis={"model": listed.model, "starts_on": listed.starts_on.isoformat()},
-                )
-        return None
+        # What somebody said a name stands for goes before what the catalogue takes it for: a
+        # deployment called `gpt-4` may well serve another model.
+        name = names[-1]
+        listed = name and dated.catalogue.find(name, kind.price_class, kind.date)
+        if not listed or not _is_rated(listed.amounts, kind):
+            return None
+        return RateCard(
+            source=CATALOGUE_SOURCE,
+            amounts=listed.amounts,
+            markup=markup,
+            basis={"model": listed.model, "starts_on": listed.starts_on.isoformat()},
+        )
 
     def _flat(self, kind: Kind, markup: str) -> Rates | None:
         units = load_catalogue().units_of(kind.channel, kind.price_class)

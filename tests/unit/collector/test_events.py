@@ -155,6 +155,34 @@ def test_the_tier_as_served_and_the_kind_of_unit_set_the_price_class(
     assert price_class == event.price_class
 
 
+@pytest.mark.parametrize("tier", ["long", "duration", "failed", "sp3", "flex.long"])
+@pytest.mark.parametrize("build", [sms, ai])
+def test_a_tier_with_the_name_of_something_else_is_refused_by_name(
+    read: Any, build: Callable[..., dict[str, Any]], tier: str
+) -> None:
+    with pytest.raises(InvalidError) as refused:
+        read(build(metadata={"input_tokens": 1, "output_tokens": 1, "service_tier": tier}))
+    found = (refused.value.code, refused.value.key, refused.value.value)
+    assert ("reserved_price_class", "metadata.service_tier", tier) == found
+
+
+@pytest.mark.parametrize(
+    ("tokens", "price_class"),
+    [
+        ({"input_tokens": 272_000, "output_tokens": 9}, "standard"),
+        ({"input_tokens": 272_001, "output_tokens": 0}, "long"),
+        ({"input_tokens": 272_001, "output_tokens": 0, "cached_tokens": 272_000}, "long"),
+        ({"input_tokens": 272_001, "output_tokens": 0, "service_tier": "flex"}, "flex.long"),
+        ({"input_tokens": 272_001, "output_tokens": 0, "batch": True}, "batch.long"),
+        ({"input_tokens": 9, "output_tokens": 300_000}, "standard"),
+    ],
+)
+def test_a_call_with_more_tokens_in_than_the_threshold_is_of_the_class_long(
+    read: Any, tokens: dict[str, object], price_class: str
+) -> None:
+    assert price_class == read(ai(metadata=tokens)).price_class
+
+
 def test_a_tier_with_no_room_for_the_kind_of_unit_is_refused(read: Any) -> None:
     with pytest.raises(InvalidError) as refused:
         read(ai(metadata={"audio_seconds": 1, "service_tier": "f" * 60}))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from costing.pricing.books import Kept
 from costing.pricing.card import Amount, Rates
 from costing.pricing.catalogue import Catalogue
 from costing.pricing.entries import ALL, AliasEntry, Entry, MarkupEntry, RateEntry, Scope
@@ -135,6 +136,10 @@ def test_a_markup_is_on_the_flat_map_and_the_catalogue_too(catalogue: Dated) -> 
     assert ("genai-prices", 5e-6) == said(resolve([catalogue, markup], **asked), TOKEN)
 
 
+def test_a_message_has_no_model_whatever_its_metadata_name() -> None:
+    assert ("tenant", 0.3) == said(resolve([rate(SMS, "0.3", TENANT)], model="gpt-4o"), SMS)
+
+
 def test_a_failed_message_has_a_rate_of_its_own() -> None:
     laid = [rate(SMS, "0.5"), rate("sms_failed_message", "0.002")]
     failed = resolve(laid, price_class="failed")
@@ -157,6 +162,11 @@ def test_a_failed_message_has_a_rate_of_its_own() -> None:
           *model("our-deployment", "0.1")], {"model": "our-deployment"}, ("operator", 0.1)),
         ([AliasEntry(starts_on=BEFORE, model="our-deployment", prices_as="gpt-4o"),
           *model("gpt-4o", "0.2", TENANT)], {"model": "our-deployment"}, ("tenant", 0.2)),
+        # Nor does the catalogue know better what a name stands for.
+        ([AliasEntry(starts_on=BEFORE, model="gpt-4", prices_as="gpt-4o")],
+         {"model": "gpt-4"}, ("genai-prices", 2.5e-6)),
+        ([AliasEntry(starts_on=BEFORE, model="gpt-4", prices_as="house-llm")],
+         {"model": "gpt-4"}, ("flat", 2e-6)),
         ([AliasEntry(starts_on=AFTER, model="our-deployment", prices_as="gpt-4o")],
          {"model": "our-deployment"}, ("flat", 2e-6)),
         # The nearest class goes first; a rate of no class is of any.
@@ -220,3 +230,13 @@ def test_the_same_rates_are_one_version_whoever_has_them() -> None:
     assert one is not None
     assert other is not None
     assert one.price_version == other.price_version
+
+
+def test_what_can_have_rated_usage_is_found_by_the_flat_maps_that_others_were_marked_up_from() -> (
+    None
+):
+    markup = MarkupEntry(starts_on=BEFORE, percent="10", scope=TENANT)
+    kind = Kind(TenantId("acme"), "Pro", DAY, "sms", "outbound", None, "standard")
+    kept = Kept({each.price_version: each for each in (FLAT.mark_up("10"), FLAT.mark_up("20"))})
+    ever = Book(flat=FLAT, laid=[markup]).resolve_ever(kind, kept.flat_maps)
+    assert {FLAT.price_version, FLAT.mark_up("10").price_version} == ever.keys()
