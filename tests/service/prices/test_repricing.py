@@ -165,6 +165,28 @@ def test_pages_of_any_size_come_to_the_same(
     assert (5, 0, []) == (done.rows, again, differences(engine, prices))
 
 
+def test_a_repricing_that_was_stopped_amid_a_tenant_is_finished_by_running_it_again(
+    engine: sa.Engine, book: Book, prices: PriceBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
+    book(*(sms(str(n), feature=f"f{n}") for n in range(5)))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    with operator_session(engine) as session:
+        tenant = get_tenant(session, ACME)
+    stopped = repricing(engine, prices).run(tenant, now=MUCH_LATER, reason=WHY)
+    first = next(stopped)
+    amid = (sorted(row.estimated_cost or 0 for row in rows(engine)), differences(engine, prices))
+    del stopped
+    rest = reprice(engine, prices)
+    assert ([8_900_000] * 3 + [10_000_000] * 2, []) == amid
+    assert (2, 3, [10_000_000] * 5, 5) == (
+        first.rows,
+        rest.rows,
+        costs(engine),
+        len(journal(engine)),
+    )
+
+
 def test_late_usage_takes_the_price_of_the_repriced_row(
     engine: sa.Engine, book: Book, prices: PriceBook
 ) -> None:
