@@ -18,6 +18,8 @@ price_entries = sa.Table(
     # A local date of each tenant.
     sa.Column("starts_on", sa.Date, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
+    # Of kind, scope, start and document: a price is never edited.
+    sa.Column("digest", plain_text(12), nullable=False),
     sa.Column("origin", plain_text(128), nullable=False),
     sa.Column("added_at", UtcDateTime, nullable=False),
 )

@@ -101,7 +101,7 @@ def _restored(document: str) -> Rates:
     try:
         said = orjson.loads(document)
         is_card = isinstance(said, dict) and "units" in said
-        return restore_card(said) if is_card else restore_price_book(document)
+        return restore_card(document) if is_card else restore_price_book(document)
     except (InvalidError, ValueError) as error:
         raise MissingError(
             "edited_price_book", f"a price book in the ledger was edited and is none now: {error}"

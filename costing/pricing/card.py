@@ -55,8 +55,10 @@ class Amount(NamedTuple):
         """Return exact nano-dollars for one.
 
         Raises:
-            InvalidError: `rate_not_text` or `rate_not_decimal`.
+            InvalidError: `rate_not_text`, `rate_not_decimal` or `invalid_price`.
         """
+        if type(self.per) is not int or self.per < 1:
+            raise InvalidError("invalid_price", "a whole number", key="per", value=self.per)
         return parse_rate(self.usd, key=key) / self.per
 
 
@@ -104,13 +106,14 @@ class RateCard:
         return self._rates.get(unit.name)
 
 
-def restore_card(said: Mapping[str, Any]) -> RateCard:
-    """Build a card again from its decoded document.
+def restore_card(document: str) -> RateCard:
+    """Build a card again from its document.
 
     Raises:
         InvalidError: `invalid_rate_card`, where it is none.
     """
     try:
+        said = orjson.loads(document)
         card = RateCard(
             source=said["source"],
             amounts={name: Amount(*amount) for name, amount in said["units"].items()},
@@ -120,6 +123,8 @@ def restore_card(said: Mapping[str, Any]) -> RateCard:
         card._rates  # noqa: B018, SLF001 - rates that cannot be read are found here, not when used
     except (AttributeError, InvalidError, KeyError, TypeError, ValueError) as error:
         raise InvalidError("invalid_rate_card", f"no rate card: {error!r}") from error
+    if card.document != document:
+        raise InvalidError("invalid_rate_card", "no rate card: it says more, or otherwise")
     return card
 
 

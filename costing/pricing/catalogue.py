@@ -15,7 +15,7 @@ import orjson
 
 from costing.pricing.card import Amount, digest
 from costing.pricing.matching import matches
-from ledger.errors import InvalidError
+from ledger.errors import MissingError
 from ledger.price_class import PriceClass, split_price_class
 
 CATALOGUE_SOURCE = "genai-prices"
@@ -88,15 +88,15 @@ def restore_catalogue(document: str) -> Catalogue:
     """Build a snapshot again.
 
     Raises:
-        InvalidError: `edited_price_entry`, where it was edited in the ledger.
+        MissingError: `edited_price_entry`, where it is none.
     """
     catalogue = Catalogue(document=document)
     try:
         is_sound = all({"id", "match", "prices"} <= known.keys() for known in catalogue.models)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidError(
+        raise MissingError(
             "edited_price_entry", f"a price catalogue in the ledger was edited: {error!r}"
         ) from error
     if not is_sound:
-        raise InvalidError("edited_price_entry", "a price catalogue in the ledger was edited")
+        raise MissingError("edited_price_entry", "a price catalogue in the ledger was edited")
     return catalogue

@@ -15,8 +15,9 @@ from typing import NamedTuple
 import orjson
 
 from costing.pricing.card import Amount
-from ledger.errors import InvalidError
+from ledger.errors import InvalidError, MissingError
 from ledger.tenant import TenantId
+from ledger.units import load_catalogue
 
 _PERCENT = re.compile(r"-?\d{1,4}(\.\d{1,6})?", re.ASCII)
 _FREE_OF_CHARGE = -100
@@ -114,7 +115,7 @@ def read_entry(kind: str, starts_on: date, scope: Scope, document: str) -> Entry
     """Read what `write_entry` wrote.
 
     Raises:
-        InvalidError: `edited_price_entry`, where it was edited in the ledger.
+        MissingError: `edited_price_entry`, where it is none.
     """
     try:
         said = orjson.loads(document)
@@ -122,18 +123,23 @@ def read_entry(kind: str, starts_on: date, scope: Scope, document: str) -> Entry
             amount = said.get("amount")
             said["amount"] = None if amount is None else Amount(*amount)
         entry: Entry = _KINDS[kind](starts_on=starts_on, scope=scope, **said)
-        _check_amounts(entry)
+        _check(entry, document)
     except (AttributeError, InvalidError, KeyError, TypeError, ValueError) as error:
-        raise InvalidError(
+        raise MissingError(
             "edited_price_entry", f"a price entry in the ledger was edited and is none now: {error}"
         ) from error
     return entry
 
 
-def _check_amounts(entry: Entry) -> None:
+def _check(entry: Entry, document: str) -> None:
+    if write_entry(entry) != document:
+        raise ValueError("it says more, or otherwise")
     match entry:
-        case RateEntry(amount=Amount() as amount):
-            amount.nanos(key=entry.unit)
+        case RateEntry(unit=unit, amount=amount):
+            if load_catalogue().unit(unit) is None:
+                raise ValueError(f"there is no unit {unit}")
+            if amount is not None:
+                amount.nanos(key=unit)
         case MarkupEntry(percent=percent):
             parse_percent(percent)
         case _:

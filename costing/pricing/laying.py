@@ -67,7 +67,7 @@ def lay_down(  # noqa: PLR0913 - what is laid down, and under which circumstance
 
     Raises:
         ConflictError: `refused_prices`, with file, line, reason and what to do of every fault.
-        InvalidError: `edited_price_entry`.
+        MissingError: `edited_price_entry`.
     """
     found = examine(session, lines, flat=flat, origin=origin, now=now, backdated=backdated)
     if found.faults:

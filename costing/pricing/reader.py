@@ -31,7 +31,7 @@ class BookReader:
         """Return the number of what was laid down last, and the book with it.
 
         Raises:
-            InvalidError: `edited_price_entry`.
+            MissingError: `edited_price_entry`.
         """
         newest = find_newest(session)
         if newest != self._newest:

@@ -1,15 +1,18 @@
 """The price book in the ledger: entries and catalogues, append-only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import orjson
 import sqlalchemy as sa
 
+from costing.pricing.card import digest
 from costing.pricing.catalogue import Catalogue, restore_catalogue
 from costing.pricing.entries import KIND_NAMES, Entry, Scope, read_entry, write_entry
 from costing.pricing.flat import PriceBook
 from costing.pricing.resolution import Book, Dated
+from ledger.errors import MissingError
 from ledger.models import price_entries
 from ledger.sequence import take_numbers
 from ledger.session import OperatorSession
@@ -35,7 +38,7 @@ def read_laid(session: OperatorSession) -> list[Laid]:
     """Return all that was laid down, oldest first.
 
     Raises:
-        InvalidError: `edited_price_entry`.
+        MissingError: `edited_price_entry`.
     """
     query = sa.select(price_entries).order_by(_ENTRY.entry_id)
     return [_read(row) for row in session.connection.execute(query).mappings()]
@@ -45,7 +48,7 @@ def read_book(session: OperatorSession, flat: PriceBook) -> Book:
     """Return the price book as it is now.
 
     Raises:
-        InvalidError: `edited_price_entry`.
+        MissingError: `edited_price_entry`.
     """
     return build_book(flat, read_laid(session))
 
@@ -107,14 +110,33 @@ def _append(
     session.connection.execute(
         sa.insert(price_entries),
         [
-            {**row, "entry_id": number, "origin": origin, "added_at": now}
+            {
+                **row,
+                "entry_id": number,
+                "digest": _digest(row),
+                "origin": origin,
+                "added_at": now,
+            }
             for number, row in zip(numbers, rows, strict=True)
         ],
     )
 
 
+def _digest(row: sa.RowMapping | Mapping[str, Any]) -> str:
+    """Return what tells the price that a row says from any other."""
+    said = [row["kind"], row["tenant_id"], row["plan"], row["starts_on"], row["document"]]
+    return digest(orjson.dumps(said).decode())
+
+
 def _read(row: sa.RowMapping) -> Laid:
     what: Entry | Dated
+    if row["digest"] != _digest(row):
+        raise MissingError(
+            "edited_price_entry",
+            f"price entry {row['entry_id']} was edited in the ledger: {row['document'][:200]}",
+            key="entry_id",
+            value=row["entry_id"],
+        )
     if row["kind"] == _CATALOGUE_KIND:
         what = Dated(row["starts_on"], restore_catalogue(row["document"]))
     else:

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("plan", plain_text(128)),
         sa.Column("starts_on", sa.Date, nullable=False),
         sa.Column("document", sa.Text, nullable=False),
+        sa.Column("digest", plain_text(12), nullable=False),
         sa.Column("origin", plain_text(128), nullable=False),
         sa.Column("added_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("entry_id", name="pk_price_entries"),

@@ -23,6 +23,7 @@ from ledger.rollups import RollupRow
 from ledger.session import operator_session
 from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
+from tests.conftest import Run
 from tests.costed import book, differences, journal, only_row, rows, tamper
 from tests.interleaving import at_once, before_write
 from tests.pricing import lay, rate, table, tokens
@@ -289,3 +290,24 @@ def test_a_lost_row_whose_rates_are_lost_too_is_rated_by_rates_that_are_kept(
     tamper(engine, "DELETE FROM price_books")
     costing.rebuild(now=NOW)
     assert (before, []) == (rows(engine), differences(engine, prices))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "document = replace(document, '0.5', '0.4')",
+        "starts_on = '2026-02-01'",
+        "tenant_id = 'karachi'",
+        "kind = 'alias'",
+    ],
+)
+def test_a_price_that_was_edited_in_the_ledger_is_found_and_rates_nothing(
+    engine: sa.Engine, intake: Intake, meterline: Run, change: str
+) -> None:
+    lay(engine, rate("sms_segment", "0.5", EARLY, tenant="acme"))
+    book(intake, sms("a"))
+    tamper(engine, f"UPDATE price_entries SET {change}")
+    done = [meterline(*command) for command in (("verify",), ("work", "--once"))]
+    assert [1, 1] == [each.returncode for each in done]
+    assert ["was edited in the ledger" in each.stderr for each in done] == [True, True]
+    assert [] == rows(engine)

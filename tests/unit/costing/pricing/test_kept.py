@@ -22,7 +22,7 @@ from costing.pricing.entries import (
 from costing.pricing.flat import load_price_book, restore_price_book
 from costing.pricing.matching import matches
 from costing.pricing.published import PROVIDER, take_snapshot
-from ledger.errors import InvalidError
+from ledger.errors import InvalidError, MissingError
 
 START = date(2026, 12, 1)
 CARD = RateCard(
@@ -53,19 +53,23 @@ def test_a_kept_entry_is_the_same_entry(entry: Entry) -> None:
     [
         ("rate", "{"),
         ("rate", "[]"),
-        ("rate", '{"unit": "sms_segment", "amount": ["x", 1]}'),
-        ("rate", '{"unit": "sms_segment", "amount": ["1", 1], "more": 1}'),
-        ("markup", '{"percent": "lots"}'),
+        ("rate", '{"amount":["x",1],"unit":"sms_segment"}'),
+        ("rate", '{"amount":["1",0],"unit":"sms_segment"}'),
+        ("rate", '{"amount":["1",0.5],"unit":"sms_segment"}'),
+        ("rate", '{"amount":["1",1],"more":1,"unit":"sms_segment"}'),
+        ("rate", '{"amount":["1",1],"unit":"fax_page"}'),
+        ("rate", '{"amount":null,"unit":"sms_segment"}'),
+        ("markup", '{"percent":"lots"}'),
         ("gift", "{}"),
     ],
 )
 def test_an_entry_that_was_edited_is_found(kind: str, document: str) -> None:
-    with pytest.raises(InvalidError, match="edited"):
+    with pytest.raises(MissingError, match="edited"):
         read_entry(kind, START, ALL, document)
 
 
 def test_a_kept_card_is_the_same_card() -> None:
-    restored = restore_card(orjson.loads(CARD.document))
+    restored = restore_card(CARD.document)
     assert (CARD, CARD.price_version) == (restored, restored.price_version)
 
 
@@ -91,10 +95,27 @@ def test_a_card_names_no_tenant_and_no_plan() -> None:
     assert {"source", "currency", "units", "markup", "basis"} == orjson.loads(CARD.document).keys()
 
 
-@pytest.mark.parametrize("said", [{}, {"source": "x", "units": {"u": ["x"]}}, {"units": []}])
-def test_what_is_no_card_is_refused(said: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"units": []},
+        {"units": {"ai_input_token": ["x", 1]}},
+        {"units": {"ai_input_token": ["1", 0]}},
+        {"currency": "EUR"},
+        {"more": "1"},
+        {"markup": "lots"},
+    ],
+)
+def test_a_card_that_was_edited_is_none(change: dict[str, object]) -> None:
+    said = {**orjson.loads(CARD.document), **change}
     with pytest.raises(InvalidError, match="no rate card"):
-        restore_card(said)
+        restore_card(orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode())
+
+
+@pytest.mark.parametrize("document", ["{", "{}", "[]", CARD.document + " "])
+def test_what_is_no_card_is_refused(document: str) -> None:
+    with pytest.raises(InvalidError, match="no rate card"):
+        restore_card(document)
 
 
 def test_a_kept_flat_map_with_a_markup_is_the_same() -> None:
@@ -110,7 +131,7 @@ def test_a_kept_catalogue_is_the_same() -> None:
 
 @pytest.mark.parametrize("document", ["{", "[]", "{}", '{"models": [{}]}', '{"models": [1]}'])
 def test_a_catalogue_that_was_edited_is_found(document: str) -> None:
-    with pytest.raises(InvalidError, match="was edited"):
+    with pytest.raises(MissingError, match="was edited"):
         restore_catalogue(document)
 
 
