@@ -35,7 +35,7 @@ class Late:
 def find_late(
     session: OperatorSession,
     before: Book,
-    early: Sequence[Line],
+    new: Sequence[Line],
     tenants: Mapping[TenantId, Tenant],
 ) -> dict[int, Late]:
     """Return by line which rated rows would have other rates with new entries than without them.
@@ -43,14 +43,14 @@ def find_late(
     Args:
         session: reads the rows.
         before: the price book as it is.
-        early: the new entries that start before tomorrow.
+        new: the new entries.
         tenants: all there are.
     """
     found: dict[int, Late] = {}
-    if not early:
+    if not new:
         return found
-    first = min(line.entry.starts_on for line in early)
-    after = Book(flat=before.flat, laid=[*before.laid, *(line.entry for line in early)])
+    first = min(line.entry.starts_on for line in new)
+    after = Book(flat=before.flat, laid=[*before.laid, *(line.entry for line in new)])
     aliases = [entry for entry in after.laid if isinstance(entry, AliasEntry)]
 
     @lru_cache(maxsize=65_536)
@@ -67,9 +67,9 @@ def find_late(
             continue
         names = {usage.key.model, *(a.prices_as for a in aliases if a.model == usage.key.model)}
         day = usage.key.date
-        blamed = [line for line in early if _reaches(line.entry, usage, plan, names)]
+        blamed = [line for line in new if _reaches(line.entry, usage, plan, names)]
         # Whatever the reason, rows that would change are never passed over.
-        for line in blamed or early:
+        for line in blamed or new:
             found.setdefault(line.number, Late(first=day, last=day)).add(usage)
     return found
 

@@ -4,8 +4,7 @@ What is refused is told with file and line, all at once. The book that runs stay
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
-from functools import cache
+from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -27,7 +26,9 @@ from ledger.session import OperatorSession
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import list_tenants
 
+_DAY = timedelta(days=1)
 _MAX_ORIGIN = 128
+_NOBODY = TenantId("")
 
 
 class Laying(NamedTuple):
@@ -99,35 +100,27 @@ def examine(  # noqa: PLR0913 - as above
         *find_one_sided(after, new),
     ]
     if not backdated:
-        early = list(_find_early(new, tenants, now=now))
-        late = find_late(session, before, [line for line, _ in early], tenants)
-        faults += _tell_late(early, late, origin=origin)
+        # Those that start later, too: usage may be dated ahead, as far as clocks may differ.
+        late = find_late(session, before, new, tenants)
+        faults += _tell_late(new, late, tenants, origin=origin, now=now)
     return Laying(before, after, new, sorted(faults))
 
 
-def _find_early(
-    new: Sequence[Line], tenants: Mapping[TenantId, Tenant], *, now: datetime
-) -> Iterator[tuple[Line, date]]:
-    """Yield lines that start on a day which may have begun, and the first day that has not."""
-
-    @cache
-    def first_start(tenant_id: TenantId | None) -> date:
-        tenant = None if tenant_id is None else tenants.get(tenant_id)
-        return tomorrow_everywhere(now) if tenant is None else tomorrow_of(tenant, now=now)
-
-    for line in new:
-        first = first_start(line.entry.scope.tenant_id)
-        if line.entry.starts_on < first:
-            yield line, first
-
-
 def _tell_late(
-    early: Sequence[tuple[Line, date]], late: Mapping[int, Late], *, origin: str
+    new: Sequence[Line],
+    late: Mapping[int, Late],
+    tenants: Mapping[TenantId, Tenant],
+    *,
+    origin: str,
+    now: datetime,
 ) -> Iterator[Fault]:
-    for line, first in early:
+    for line in new:
         found = late.get(line.number)
         if found is None:
             continue
+        tenant = tenants.get(line.entry.scope.tenant_id or _NOBODY)
+        first = tomorrow_everywhere(now) if tenant is None else tomorrow_of(tenant, now=now)
+        first = max(first, found.last + _DAY)
         yield Fault(
             line.number,
             f"it starts on {line.entry.starts_on}, and {found.rows} rollup rows of"

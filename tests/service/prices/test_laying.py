@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 import sqlalchemy as sa
 
+from collector.intake import Intake
 from costing.job import Costing
 from costing.pricing.store import read_laid
 from ledger.errors import ConflictError
@@ -238,6 +239,19 @@ def test_the_first_start_is_tomorrow_of_the_tenant_or_everywhere(
     said = {} if tenant is None else {"tenant": tenant}
     (fault,) = refuse(engine, rate("sms_segment", "0.0083", YESTERDAY, **said), now=now)
     assert [first] == re.findall(r"start it on (\S+) or later", fault)
+
+
+def test_a_start_tomorrow_is_refused_where_usage_dated_ahead_was_rated(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    now = datetime(2026, 3, 10, 23, 58, tzinfo=UTC)
+    ahead = sms("a", time="2026-03-11T00:01:00Z")
+    intake.book([ahead], only_tenant=None, now=now)
+    costing.run(now=now)
+    tomorrow = date(2026, 3, 11)
+    (fault,) = refuse(engine, rate("sms_segment", "0.0083", tomorrow, tenant="acme"), now=now)
+    assert "and 1 rollup rows of 1 tenants are rated otherwise already" in fault
+    assert ["2026-03-12"] == re.findall(r"start it on (\S+) or later", fault)
 
 
 def test_a_start_before_unpriced_rows_alone_is_laid_down(engine: sa.Engine, book: Book) -> None:
