@@ -27,7 +27,15 @@ CONTEXTS: dict[str, dict[str, str] | None] = {
 }
 """Tiers as served, and what the package calls them."""
 
-MODELS = {model.id: model for p in providers if p.id == PROVIDER for model in p.models}
+
+def _name(model: Any) -> str:
+    """Return a name that leads to a model: its id, or one that begins as its names do."""
+    name: str = model.id if model.is_match(model.id) else f"{model.match.starts_with}08-06"
+    return name
+
+
+MODELS = {_name(model): model for p in providers if p.id == PROVIDER for model in p.models}
+"""Models by a name as it is served."""
 
 _LONG = 272_000
 _SEED = 8

@@ -14,11 +14,14 @@ from typing import Any
 import orjson
 
 from costing.pricing.card import Amount, digest
-from costing.pricing.matching import matches
+from costing.pricing.matching import matches, part_dates
 from ledger.errors import MissingError
 from ledger.price_class import PriceClass, split_price_class
 
 CATALOGUE_SOURCE = "genai-prices"
+
+_MOST_NAMES = 10_000
+"""Names that are remembered: there may be any number, as those who send usage choose them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,11 +76,14 @@ class Catalogue:
 
     def _named(self, model: str) -> Mapping[str, Any] | None:
         if model not in self._found:
+            if len(self._found) >= _MOST_NAMES:
+                self._found.clear()
             name = model.lower()
-            self._found[model] = next(
-                (known for known in self.models if matches(known["match"], name)), None
-            )
+            self._found[model] = self._match(name) or self._match(part_dates(name))
         return self._found[model]
+
+    def _match(self, name: str) -> Mapping[str, Any] | None:
+        return next((known for known in self.models if matches(known["match"], name)), None)
 
     @cached_property
     def _found(self) -> dict[str, Mapping[str, Any] | None]:

@@ -3,7 +3,7 @@
 The only module that knows the package. It is loaded when a snapshot is taken and never to rate.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -46,32 +46,59 @@ _CONTEXTS: Mapping[str, Mapping[str, str]] = {
 }
 """Our price classes beside `standard`, and what the package calls them."""
 
-_CLAUSES: Mapping[str, str] = {"or_": "or", "and_": "and"}
+_NOT_COUNTED = frozenset(
+    {
+        # Tools that OpenAI hosts are billed beside the model's tokens; no usage tells them.
+        "web_searches_kcount",
+        "storage_searches_kcount",
+        # Speech is billed by what is read out; the answer tells no usage.
+        "input_mchars",
+        # Cached tokens are of one kind with us: they are told without what they were of.
+        "cache_audio_read_mtok",
+        "cache_image_read_mtok",
+    }
+)
+"""Prices of what is no unit of ours. A price that is neither is refused by name: what it is for
+would be left unbilled in silence."""
+
+_CLAUSES: Mapping[str, str] = {
+    "or_": "or",
+    "and_": "and",
+    "equals": "equals",
+    "starts_with": "starts_with",
+    "ends_with": "ends_with",
+    "contains": "contains",
+    "regex": "regex",
+}
 
 
-def take_snapshot() -> Catalogue:
+def take_snapshot(published: Iterable[types.ModelInfo] | None = None) -> Catalogue:
     """Return a snapshot of what the installed package has for OpenAI's models.
 
+    Args:
+        published: the models, in the order in which they are tried; None: the package's.
+
     Raises:
-        InvalidError: `unknown_catalogue`, where the package has what cannot be told by date, model
-            and class.
+        InvalidError: `unknown_catalogue`, where the package has what cannot be told by date, model,
+            class and unit.
     """
-    provider = next(provider for provider in providers if provider.id == PROVIDER)
+    if published is None:
+        published = next(provider for provider in providers if provider.id == PROVIDER).models
     models = [
         {"id": model.id, "match": _clause(model.match), "prices": list(_prices(model))}
-        for model in provider.models
+        for model in published
     ]
     return Catalogue(document=orjson.dumps({"models": models}).decode())
 
 
 def _clause(match: Any) -> dict[str, Any]:
-    if not is_dataclass(match):
+    names = [each.name for each in fields(match)] if is_dataclass(match) else []
+    if len(names) != 1 or names[0] not in _CLAUSES:
         raise InvalidError("unknown_catalogue", f"genai-prices has a match of its own: {match!r}")
-    (only,) = fields(match)
-    wanted = getattr(match, only.name)
+    wanted = getattr(match, names[0])
     if isinstance(wanted, list):
         wanted = [_clause(part) for part in wanted]
-    return {_CLAUSES.get(only.name, only.name): wanted}
+    return {_CLAUSES[names[0]]: wanted}
 
 
 def _prices(model: types.ModelInfo) -> Iterator[dict[str, Any]]:
@@ -113,12 +140,22 @@ def _units_on(
     if context is not None and not _has_variant(model, context, moment):
         return None
     prices = model.get_prices(moment, context)
+    _check_keys(model, prices)
     units = {}
     for unit, (per, keys) in _UNITS.items():
         found = next((price for key in keys if (price := getattr(prices, key)) is not None), None)
         if found is not None:
             units[unit] = (format(_amount(model, found, is_long=is_long), "f"), per)
     return units or None
+
+
+def _check_keys(model: types.ModelInfo, prices: types.ModelPrice) -> None:
+    counted = {key for _, keys in _UNITS.values() for key in keys}
+    for key, price in sorted(vars(prices).items()):
+        if price is not None and key not in counted | _NOT_COUNTED:
+            raise InvalidError(
+                "unknown_catalogue", f"{model.id} has a price that no unit is for: {key}"
+            )
 
 
 def _has_variant(model: types.ModelInfo, context: Mapping[str, str], moment: datetime) -> bool:
