@@ -40,7 +40,7 @@ def has_price(case: Case) -> bool:
 
 def test_what_the_catalogue_rates_costs_what_the_package_says(catalogue: Catalogue) -> None:
     book = Book(flat=NO_FLAT, laid=[Dated(FIRST_DATE, catalogue)])
-    rated = set()
+    rated: set[tuple[str, str]] = set()
     unequal = []
     left_out = []
     priced = {known["id"] for known in catalogue.models if known["prices"]}
