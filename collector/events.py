@@ -15,7 +15,7 @@ from collector.personal import is_personal
 from ledger.errors import InvalidError
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS, UsageEvent, is_slug, parse_slug
 from ledger.measures import Measures
-from ledger.price_class import check_tier, classify_ai
+from ledger.price_class import check_tier, classify_ai, name_tier
 from ledger.tenant import Tenant, TenantId, parse_label, parse_tenant_id
 from ledger.units import load_catalogue
 
@@ -30,7 +30,6 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 _AFTER_DATE = ("", "T", "t", " ")
 _CHANNELS = tuple(channel.name for channel in load_catalogue().channels)
-_STANDARD_TIERS = frozenset({"auto", "default", STANDARD_PRICE_CLASS})
 _NO_METADATA: Mapping[str, object] = {}
 
 
@@ -278,6 +277,6 @@ def _served_class(metadata: Mapping[str, object]) -> str:
     if _flag(metadata, "batch"):
         return "batch"
     tier = metadata.get("service_tier")
-    if tier is None or tier in _STANDARD_TIERS:
+    if tier is None:
         return STANDARD_PRICE_CLASS
-    return "priority" if tier == "fast" else parse_slug(tier, key="metadata.service_tier")
+    return name_tier(parse_slug(tier, key="metadata.service_tier"))

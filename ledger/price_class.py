@@ -17,6 +17,11 @@ from ledger.units import load_catalogue
 LONG = "long"
 _APART = tuple((unit.column, unit.apart) for unit in load_catalogue().units if unit.apart)
 _THRESHOLD = load_catalogue().long_context_tokens
+_TIERS = {
+    "auto": STANDARD_PRICE_CLASS,
+    "default": STANDARD_PRICE_CLASS,
+    "fast": "priority",
+}
 _PARTS = frozenset({LONG, *(apart for _, apart in _APART)})
 _RESERVED = _PARTS | {
     SP3_PRICE_VERSION,
@@ -72,6 +77,30 @@ def classify_ai(served: str, measures: Measures) -> str:
     return parse_slug(
         PriceClass(check_tier(served), is_long, apart).text, key="metadata.service_tier"
     )
+
+
+def parse_price_class(text: object, *, key: str) -> str:
+    """Check that usage can be of a price class, as it is written in a price file.
+
+    Raises:
+        InvalidError: `invalid_slug`, or `unknown_price_class` where no usage is ever of it.
+    """
+    name = parse_slug(text, key=key)
+    pieces = split_price_class(name)
+    served = name_tier(pieces.served)
+    is_tier = not _RESERVED.intersection(served.split("."))
+    right = pieces._replace(served=served).text if is_tier else None
+    if right != name:
+        instead = "" if right is None else f"; write {right}"
+        raise InvalidError(
+            "unknown_price_class", f"no usage is of this class{instead}", key=key, value=name
+        )
+    return name
+
+
+def name_tier(served: str) -> str:
+    """Return what we call a tier that the provider calls so, or that was asked for by this name."""
+    return _TIERS.get(served, served)
 
 
 def check_tier(served: str) -> str:

@@ -13,9 +13,10 @@ from ledger.errors import InvalidError, shorten
 TABLES: Mapping[str, str] = {"rates": "rate", "markups": "markup", "aliases": "alias"}
 """Tables of a price file and the kind of their entries."""
 
-_HEADER = re.compile(r"\s*\[\[\s*(?P<name>[A-Za-z0-9_-]+)\s*\]\]")
+_HEADER = re.compile(r"\s*(?P<opening>\[\[?)\s*[\"']?(?P<name>[A-Za-z0-9_-]+)[\"']?\s*\]")
 _ANY_HEADER = re.compile(r"\s*\[")
-_KEY = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+)\s*=")
+_KEY = re.compile(r"\s*[\"']?(?P<key>[A-Za-z0-9_-]+)[\"']?\s*=")
+_AT_LINE = re.compile(r" \(at line (?P<line>\d+), column \d+\)$")
 
 
 class Line(NamedTuple):
@@ -32,6 +33,28 @@ class _Place(NamedTuple):
     keys: Mapping[str, int]
 
 
+class _Places(NamedTuple):
+    """Where tables stand.
+
+    Attributes:
+        tables: of each name in double brackets.
+        names: first line of each name at the top, however it is written.
+    """
+
+    tables: Mapping[str, Sequence[_Place]]
+    names: Mapping[str, int]
+
+    def of(self, table: str, number: int, count: int) -> _Place:
+        """Return where a table stands that is number `number` of `count`."""
+        found = self.tables.get(table, ())
+        # Tables in brackets inside a line have no lines of their own.
+        return found[number] if len(found) == count else _Place(self.line(table), {})
+
+    def line(self, name: str) -> int:
+        """Return the first line of what has a name."""
+        return self.names.get(name, 1)
+
+
 def load_price_file(path: Path) -> list[Line]:
     """Read a price file.
 
@@ -39,10 +62,12 @@ def load_price_file(path: Path) -> list[Line]:
         InvalidError: `invalid_price_file`, with the file, and line and reason of every fault.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InvalidError("invalid_price_file", f"{path}: {reason}") from error
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise InvalidError("invalid_price_file", f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidError("invalid_price_file", f"{path}:{line}: it is not UTF-8") from error
     return parse_price_file(text, name=str(path))
 
 
@@ -58,8 +83,11 @@ def parse_price_file(text: str, *, name: str) -> list[Line]:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidError("invalid_price_file", f"{name}: {error}") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = _AT_LINE.search(str(error))
+        line = text.count("\n") + 1 if found is None else found["line"]
+        reason = _AT_LINE.sub("", str(error))
+        raise InvalidError("invalid_price_file", f"{name}:{line}: no TOML: {reason}") from error
     faults: list[str] = []
     lines = list(_read(document, _find_places(text), name, faults))
     for first, second in find_contradictions([line.entry for line in lines]):
@@ -76,19 +104,18 @@ def parse_price_file(text: str, *, name: str) -> list[Line]:
 
 def _read(
     document: Mapping[str, Any],
-    places: Mapping[str, Sequence[_Place]],
+    places: _Places,
     name: str,
     faults: list[str],
 ) -> Iterator[Line]:
     for table, entries in document.items():
         if table not in TABLES or not isinstance(entries, list):
             there = ", ".join(f"[[{known}]]" for known in TABLES)
-            faults.append(f"{name}: {table}: no such table; there are {there}")
+            line = places.line(table)
+            faults.append(f"{name}:{line}: {table}: no such table; there are {there}")
             continue
         for number, said in enumerate(entries):
-            found = places.get(table, ())
-            # Tables in brackets inside a line have no lines of their own.
-            place = found[number] if len(found) == len(entries) else _Place(1, {})
+            place = places.of(table, number, len(entries))
             if not isinstance(said, dict):
                 faults.append(f"{name}:{place.line}: {table}: write it as [[{table}]]")
                 continue
@@ -102,16 +129,20 @@ def _read(
                 faults.append(f"{name}:{line}: {key}{error.message}{value}")
 
 
-def _find_places(text: str) -> dict[str, list[_Place]]:
+def _find_places(text: str) -> _Places:
     """Return where the tables of each name begin, and their keys."""
-    places: dict[str, list[_Place]] = {}
-    keys: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    tables: dict[str, list[_Place]] = {}
+    names: dict[str, int] = {}
+    keys = names
+    # Lines as TOML has them: other characters that end lines may stand in comments and texts.
+    for number, line in enumerate(text.split("\n"), start=1):
         if header := _HEADER.match(line):
             keys = {}
-            places.setdefault(header["name"], []).append(_Place(number, keys))
+            names.setdefault(header["name"], number)
+            if header["opening"] == "[[":
+                tables.setdefault(header["name"], []).append(_Place(number, keys))
         elif _ANY_HEADER.match(line):
             keys = {}
         elif key := _KEY.match(line):
             keys.setdefault(key["key"], number)
-    return places
+    return _Places(tables, names)

@@ -15,9 +15,10 @@ from costing.pricing.entries import (
     parse_percent,
 )
 from ledger.errors import InvalidError
-from ledger.event import DIRECTIONS, parse_slug
+from ledger.event import DIRECTIONS
 from ledger.money import parse_rate
 from ledger.period import FIRST_DATE, LAST_DATE
+from ledger.price_class import parse_price_class
 from ledger.tenant import parse_label, parse_tenant_id
 from ledger.units import Unit, load_catalogue
 
@@ -164,7 +165,7 @@ def _price_class(value: object, unit: Unit) -> str | None:
             key="price_class",
             value=value,
         )
-    return parse_slug(value, key="price_class")
+    return parse_price_class(value, key="price_class")
 
 
 def _direction(value: object, unit: Unit) -> str | None:

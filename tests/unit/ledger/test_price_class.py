@@ -1,8 +1,16 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.errors import InvalidError
 from ledger.measures import Measures
-from ledger.price_class import PriceClass, classify_ai, split_price_class
+from ledger.price_class import (
+    PriceClass,
+    classify_ai,
+    name_tier,
+    parse_price_class,
+    split_price_class,
+)
 
 LONG = 272_000
 
@@ -39,6 +47,50 @@ def test_the_length_of_the_context_and_the_unit_make_the_class(
     measures: Measures, expected: str
 ) -> None:
     assert expected == classify_ai("standard", measures)
+
+
+@pytest.mark.parametrize(
+    "text", ["standard", "flex", "long", "flex.long", "duration", "flex.long.duration", "tollfree"]
+)
+def test_a_class_that_usage_can_be_of_is_taken_as_it_is(text: str) -> None:
+    assert text == parse_price_class(text, key="price_class")
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("default", "; write standard"),
+        ("auto", "; write standard"),
+        ("fast.long", "; write priority.long"),
+        ("standard.duration", "; write duration"),
+        ("long.flex", ""),
+        ("duration.long", ""),
+        ("sp3", ""),
+    ],
+)
+def test_a_class_that_no_usage_is_of_is_refused_with_what_to_write(text: str, instead: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_price_class(text, key="price_class")
+    assert f"no usage is of this class{instead}" == refused.value.message
+
+
+@given(
+    served=st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,20}", fullmatch=True),
+    is_long=st.booleans(),
+    is_duration=st.booleans(),
+)
+def test_a_class_that_usage_has_can_be_written_in_a_price_file_and_taken_to_pieces(
+    served: str, *, is_long: bool, is_duration: bool
+) -> None:
+    measures = Measures(0, LONG + is_long, audio_ms=int(is_duration))._replace(quantity=2 * LONG)
+    tier = name_tier(served)
+    try:
+        text = classify_ai(tier, measures)
+    except InvalidError:
+        return  # it has the name of something else
+    assert text == parse_price_class(text, key="price_class")
+    apart = "duration" if is_duration else None
+    assert PriceClass(tier, is_long, apart) == split_price_class(text)
 
 
 @pytest.mark.parametrize("tier", ["long", "duration", "flex.long", "a.duration.b"])

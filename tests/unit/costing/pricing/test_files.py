@@ -107,13 +107,28 @@ def test_every_kind_of_entry_is_read_with_its_line() -> None:
         ("per = 1_000_000", "per = 1.5", "p.toml:13: per: a whole number from 1 to"),
         ("per = 1_000_000", "per = true", "p.toml:13: per: a whole number from 1 to"),
         ('price_class = "flex"', 'price_class = "Flex"', "p.toml:17: price_class has 1 to 64"),
+        ('price_class = "flex"', 'price_class = "default"', "p.toml:17: price_class: no u"),
+        ('price_class = "flex"', 'price_class = "standard.long"',
+         "p.toml:17: price_class: no usage is of this class; write long (it is standard.long)"),
+        ('price_class = "flex"', 'price_class = "fast"',
+         "p.toml:17: price_class: no usage is of this class; write priority"),
+        ('price_class = "flex"', 'price_class = "failed"', "p.toml:17: price_class: no usage is o"),
+        ('price_class = "flex"', "price_class = 5", "p.toml:17: price_class has 1 to 64"),
+        ('model = "gpt-4o"\nprice', 'model = " gpt-4o"\nprice', "p.toml:16: model needs 1 to 128"),
+        ('unit = "mms_message"', 'unit = "mms_failed_message"\nprice_class = "failed"',
+         "p.toml:21: price_class: mms_failed_message is of the class failed as it is"),
+        ('amount = "0.0083"', "amount = nan", "p.toml:4: amount must be a decimal string"),
+        ('amount = "0.0083"', 'amount = "0,0083"', "p.toml:4: amount must be a plain decimal"),
+        ('amount = "0.0083"', '"amount" = 1', "p.toml:4: amount must be a decimal string"),
+        ('[[rates]]\nunit = "sms', "[[ 'rates' ]]\nunit = \"fax", "p.toml:3: unit: the units are"),
+        ("# prices", "#\u2028prices\x85of\nx = 1\n#", "p.toml:2: x: no such table; there are"),
         ('price_class = "flex"', 'direction = "outbound"', "p.toml:17: direction: AI usage is"),
         ('percent = "15"', "percent = 15", "p.toml:25: percent: a decimal in quotes"),
         ('percent = "15"', 'percent = "-101"', "p.toml:25: percent: -100 or more"),
         ('plan = "Pro"\n', "", "p.toml:24: tenant: say whose: tenant or plan"),
         ('prices_as = "gpt-4o"', 'prices_as = "our-deployment"', "p.toml:31: prices_as: an alias"),
-        ("[[aliases]]", "[[alias]]", "p.toml: alias: no such table; there are [[rates]]"),
-        ("[[markups]]", "[markups]", "p.toml: markups: no such table"),
+        ("[[aliases]]", "[[alias]]", "p.toml:29: alias: no such table; there are [[ra"),
+        ("[[markups]]", "[markups]", "p.toml:24: markups: no such table"),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
@@ -145,23 +160,47 @@ def test_a_file_with_nothing_in_it_is_refused(text: str) -> None:
     ]
 
 
-def test_entries_within_a_line_are_told_by_the_first_line() -> None:
-    (fault,) = faults('rates = [{unit = "fax"}]\n')
-    assert fault.startswith("p.toml:1: unit: the units are")
+def test_entries_within_a_line_are_told_by_the_line_that_they_begin_on() -> None:
+    (fault,) = faults('# two\n\nrates = [\n  {unit = "fax"},\n]\n')
+    assert fault.startswith("p.toml:3: unit: the units are")
+
+
+def test_what_looks_like_a_header_within_a_text_moves_no_line_beyond_its_table() -> None:
+    (fault,) = faults('\n[[rates]]\nunit = """\n[[rates]]\n"""\n')
+    assert fault.startswith("p.toml:2: unit: the units are")
 
 
 def test_what_is_no_table_is_refused() -> None:
-    assert faults("rates = [1]\n") == ["p.toml:1: rates: write it as [[rates]]"]
+    assert faults("\nrates = [1]\n") == ["p.toml:2: rates: write it as [[rates]]"]
 
 
-@pytest.mark.parametrize("content", [b"[[rates", b"\xff\xfe"])
-def test_what_is_no_toml_is_refused_with_the_name_of_the_file(
-    tmp_path: Path, content: bytes
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"[[rates", ":1: no TOML: "),
+        (b"[[rates]]\r\nunit = \r\n", ":2: no TOML: Invalid value"),
+        (b"[[rates]]\nunit = [1,\n", ":3: no TOML: "),
+        (b'[[rates]]\nunit = "a"\nunit = "b"\n', ":3: no TOML: Cannot overwrite a value"),
+        (b"a = " + 2000 * b"[", ":1: no TOML: "),
+        (b"\xff\xfe", ":1: it is not UTF-8"),
+        (b"# caf\xc3\xa9\n# caf\xe9\n", ":2: it is not UTF-8"),
+        (b"\xef\xbb\xbf[[rates]]\n", ":1: no TOML: Invalid statement"),
+    ],
+)
+def test_what_is_no_toml_is_refused_with_file_and_line(
+    tmp_path: Path, content: bytes, fault: str
 ) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
-    with pytest.raises(InvalidError, match="mine"):
+    with pytest.raises(InvalidError) as refused:
         load_price_file(path)
+    assert refused.value.message.startswith(f"{path}{fault}")
+
+
+def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(SOUND.replace("\n", "\r\n").encode())
+    assert parse_price_file(SOUND, name="p.toml") == load_price_file(path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
