@@ -1,7 +1,9 @@
 """Prices rows that had no price, once there is one. Rows that have a price are left as they are."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -17,7 +19,22 @@ from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
 
 ROWS_AT_ONCE = 5_000
-"""Most rows priced in one transaction."""
+"""Most rows looked at in one transaction."""
+
+
+class Place(NamedTuple):
+    """Where a page of rows ended, in the order of their primary key."""
+
+    date: date
+    rollup_id: UUID
+
+
+class Page(NamedTuple):
+    """How many rows of a page were priced, and where it ended; None: it was the last."""
+
+    priced: int
+    end: Place | None
+
 
 _ROW = usage_rollups_daily.c
 _WAITING = (
@@ -33,21 +50,32 @@ def list_unpriced_tenants(session: OperatorSession) -> Sequence[TenantId]:
     return [TenantId(tenant_id) for tenant_id in session.connection.execute(query).scalars()]
 
 
-def backprice(session: TenantSession, pricing: Pricing, *, now: datetime) -> int:
-    """Price what can be priced of a tenant's unpriced rows; return how many there were.
+def backprice(
+    session: TenantSession, pricing: Pricing, *, after: Place | None, now: datetime
+) -> Page:
+    """Price what can be priced of the next page of a tenant's unpriced rows.
+
+    Args:
+        session: of the tenant, writing.
+        pricing: of the tenant.
+        after: where the page before ended, None for the first.
+        now: the current instant.
 
     Raises:
         UnkeptError: where the rates have to be kept first.
     """
     lock_costing(session, now=None)
-    rows = read_rollups(session, *_WAITING).values()
+    further = () if after is None else (sa.tuple_(_ROW.date, _ROW.rollup_id) > after,)
+    rows = list(read_rollups(session, *_WAITING, *further, limit=ROWS_AT_ONCE).values())
     found = [(row, pricing.rates_of(row.key)) for row in rows]
     priced = [
         (row, rates)
         for row, rates in found
         if rate_usage(rates, row.key, row.tally.measures).state is not State.UNPRICED
-    ][:ROWS_AT_ONCE]
+    ]
     read_needed(session, (), (rates for _, rates in priced))
     changes = [Change(row, rate_again(row, row.tally, rates)) for row, rates in priced]
     write_changes(session, pricing.tenant, changes, cause=Cause.BACKPRICE, now=now)
-    return len(changes)
+    is_last = len(rows) < ROWS_AT_ONCE
+    last = None if is_last else rows[-1].key
+    return Page(len(changes), None if last is None else Place(last.date, last.rollup_id))

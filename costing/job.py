@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from costing.backpricing import ROWS_AT_ONCE, backprice, list_unpriced_tenants
+from costing.backpricing import Page, Place, backprice, list_unpriced_tenants
 from costing.changes import keeping_rates, read_needed, write_changes
 from costing.pricing.books import read_kept
 from costing.pricing.flat import PriceBook
@@ -206,13 +206,13 @@ class Costing:
     def _backprice_tenant(self, tenant: Tenant, *, book: Book, now: datetime) -> Outcome:
         pricing = Pricing(book=book, tenant=tenant)
 
-        def price_some() -> int:
+        def price_some(after: Place | None) -> Page:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-                return backprice(session, pricing, now=now)
+                return backprice(session, pricing, after=after, now=now)
 
-        rows = priced = self._write(price_some, now=now)
-        while priced == ROWS_AT_ONCE:
-            priced = self._write(price_some, now=now)
+        rows, place = self._write(partial(price_some, None), now=now)
+        while place is not None:
+            priced, place = self._write(partial(price_some, place), now=now)
             rows += priced
         return Outcome(0, backpriced=rows)
 

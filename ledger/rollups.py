@@ -101,10 +101,20 @@ _COLUMNS = usage_rollups_daily.c
 
 
 def read_rollups(
-    session: TenantSession | OperatorSession, *conditions: sa.ColumnElement[bool]
+    session: TenantSession | OperatorSession,
+    *conditions: sa.ColumnElement[bool],
+    limit: int | None = None,
 ) -> dict[RollupKey, RollupRow]:
-    """Return one tenant's rows by key; an operator's conditions must name the tenant."""
+    """Return one tenant's rows by key; an operator's conditions must name the tenant.
+
+    Args:
+        session: of the tenant, or of an operator.
+        conditions: on the rows.
+        limit: most rows, the first of them in the order of the primary key; None: all.
+    """
     query = sa.select(usage_rollups_daily).where(*conditions)
+    if limit is not None:
+        query = query.order_by(_COLUMNS.date, _COLUMNS.rollup_id).limit(limit)
     if isinstance(session, TenantSession):
         query = query.where(_COLUMNS.tenant_id == session.tenant_id)
     rows = map(_row, session.connection.execute(query.order_by(_COLUMNS.date)).mappings())

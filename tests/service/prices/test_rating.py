@@ -16,8 +16,9 @@ from costing.job import Costing
 from costing.pricing.flat import PriceBook, load_price_book
 from costing.pricing.published import take_snapshot
 from costing.pricing.store import append_catalogue
+from costing.verify import verify
 from ledger.engine import create_ledger_engine
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, MissingError
 from ledger.period import FIRST_DATE
 from ledger.rollups import RollupRow
 from ledger.session import operator_session
@@ -32,6 +33,7 @@ EARLY = date(2026, 1, 1)
 MUCH_LATER = NOW + timedelta(days=30)
 KARACHI = TenantId("karachi")
 INBOUND = {"channel": "email", "direction": "inbound"}
+AUDIO = {"model": "house-llm", "audio_seconds": 1}
 TOKENS = {"input_tokens": 1000, "output_tokens": 500}
 
 
@@ -182,6 +184,28 @@ def test_workers_that_backprice_at_once_price_each_row_once(
     assert ((), []) == (done[0].failures + done[1].failures, differences(engine, prices))
 
 
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3, 7, 8])
+def test_a_price_that_comes_prices_all_rows_page_by_page(
+    engine: sa.Engine,
+    intake: Intake,
+    costing: Costing,
+    monkeypatch: pytest.MonkeyPatch,
+    rows_at_once: int,
+) -> None:
+    monkeypatch.setattr("costing.backpricing.ROWS_AT_ONCE", rows_at_once)
+    # Some of them stay without a price: those of every other feature have none.
+    days = ("2026-03-07", "2026-03-08", "2026-03-09")
+    unpriced = [ai(f"a{day}", time=f"{day}T12:00:00Z", metadata=AUDIO) for day in days]
+    waiting = [sms(f"s{day}", time=f"{day}T12:00:00Z", **INBOUND) for day in days]
+    others = [sms(f"f{n}", feature=f"f{n}", **INBOUND) for n in range(2)]
+    book(intake, *unpriced, *waiting, *others)
+    costing.run(now=NOW)
+    lay(engine, inbound_rate())
+    done = costing.run(now=NOW)
+    left = [row.key.channel for row in rows(engine) if row.estimated_cost is None]
+    assert (5, ["ai"] * 3, ()) == (done.backpriced, left, done.failures)
+
+
 KILLED = """
 import os, signal, sys
 from costing.job import Costing
@@ -302,12 +326,21 @@ def test_a_lost_row_whose_rates_are_lost_too_is_rated_by_rates_that_are_kept(
     ],
 )
 def test_a_price_that_was_edited_in_the_ledger_is_found_and_rates_nothing(
-    engine: sa.Engine, intake: Intake, meterline: Run, change: str
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, change: str
 ) -> None:
     lay(engine, rate("sms_segment", "0.5", EARLY, tenant="acme"))
     book(intake, sms("a"))
     tamper(engine, f"UPDATE price_entries SET {change}")
-    done = [meterline(*command) for command in (("verify",), ("work", "--once"))]
-    assert [1, 1] == [each.returncode for each in done]
-    assert ["was edited in the ledger" in each.stderr for each in done] == [True, True]
+    for act in (partial(verify, engine, prices), partial(costing.run, now=NOW)):
+        with pytest.raises(MissingError, match="was edited in the ledger"):
+            act()
     assert [] == rows(engine)
+
+
+def test_commands_tell_that_a_price_was_edited_as_found_and_not_as_typed(
+    engine: sa.Engine, meterline: Run
+) -> None:
+    lay(engine, rate("sms_segment", "0.5", EARLY, tenant="acme"))
+    tamper(engine, "UPDATE price_entries SET document = replace(document, '0.5', '0.4')")
+    done = meterline("verify")
+    assert (1, True) == (done.returncode, "was edited in the ledger" in done.stderr)
