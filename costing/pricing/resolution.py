@@ -108,13 +108,29 @@ class Book:
             kind: of the usage.
             flats: the flat maps that ever were.
         """
-        marks = [n for n, each in enumerate(self.laid, 1) if each.starts_on <= kind.date]
+        # What is for other usage, or starts later, makes no difference: there may be much of it.
+        laid = [each for each in self.laid if self._may_reach(each, kind)]
         found: dict[str, Rates | None] = {}
         for flat in (*flats, self.flat):
-            for mark in (0, *marks):
-                rates = Book(flat=flat, laid=self.laid[:mark]).resolve(kind)
+            for mark in range(len(laid) + 1):
+                rates = Book(flat=flat, laid=laid[:mark]).resolve(kind)
                 found["" if rates is None else rates.price_version] = rates
         return found
+
+    def _may_reach(self, each: Entry | Dated, kind: Kind) -> bool:
+        if each.starts_on > kind.date:
+            return False
+        match each:
+            case Dated():
+                return True
+            case AliasEntry():
+                return each.model == kind.model
+            case MarkupEntry():
+                return each.scope in _scopes(kind)
+            case RateEntry():
+                aliases = self._aliases.get(kind.model, ())
+                names = {None, kind.model, *(alias.prices_as for alias in aliases)}
+                return each.scope in _scopes(kind) and each.model in names
 
     @cached_property
     def _ready(self) -> dict[Kind, Rating | None]:
@@ -126,10 +142,8 @@ class Book:
 
     def _resolve(self, kind: Kind) -> Rates | None:
         names = self._names(kind)
-        for source, scope in (
-            (TENANT_SOURCE, Scope(tenant_id=kind.tenant_id)),
-            (PLAN_SOURCE, Scope(plan=kind.plan)),
-        ):
+        tenant, plan, _ = _scopes(kind)
+        for source, scope in ((TENANT_SOURCE, tenant), (PLAN_SOURCE, plan)):
             if amounts := self._laid_down(scope, names, kind):
                 return RateCard(source=source, amounts=amounts)
         markup = self._markup(kind)
@@ -154,7 +168,7 @@ class Book:
         return {}
 
     def _markup(self, kind: Kind) -> str:
-        for scope in (Scope(tenant_id=kind.tenant_id), Scope(plan=kind.plan)):
+        for scope in _scopes(kind)[:2]:
             markup = _newest(self._markups.get(scope, ()), kind.date)
             if markup is not None:
                 return markup.percent
@@ -212,6 +226,10 @@ class Book:
             if isinstance(entry, AliasEntry):
                 found.setdefault(entry.model, []).append(entry)
         return found
+
+
+def _scopes(kind: Kind) -> tuple[Scope, Scope, Scope]:
+    return Scope(tenant_id=kind.tenant_id), Scope(plan=kind.plan), ALL
 
 
 _Newest = TypeVar("_Newest", MarkupEntry, AliasEntry, Dated, RateEntry)

@@ -196,6 +196,18 @@ def test_the_ambient_decimal_context_is_irrelevant(
 
 @given(book=books, drawn=usages())
 @PURE
+def test_what_may_have_rated_usage_is_what_any_beginning_of_the_book_rates_it_by(
+    book: Book, drawn: tuple[RollupKey, Measures]
+) -> None:
+    kind = kind_of(ACME, "unassigned", drawn[0])
+    beginnings = [Book(flat=BOOK, laid=book.laid[:end]) for end in range(len(book.laid) + 1)]
+    found = [each.resolve(kind) for each in beginnings]
+    versions = {"" if rates is None else rates.price_version for rates in found}
+    assert versions == book.resolve_ever(kind, ()).keys()
+
+
+@given(book=books, drawn=usages())
+@PURE
 def test_unknown_is_never_zero(book: Book, drawn: tuple[RollupKey, Measures]) -> None:
     key, measures = drawn
     rates = book.resolve(kind_of(ACME, "unassigned", key))

@@ -240,3 +240,25 @@ def test_what_can_have_rated_usage_is_found_by_the_flat_maps_that_others_were_ma
     kept = Kept({each.price_version: each for each in (FLAT.mark_up("10"), FLAT.mark_up("20"))})
     ever = Book(flat=FLAT, laid=[markup]).resolve_ever(kind, kept.flat_maps)
     assert {FLAT.price_version, FLAT.mark_up("10").price_version} == ever.keys()
+
+
+def test_what_can_have_rated_a_deployment_is_what_each_entry_on_its_way_made_of_it(
+    catalogue: Dated,
+) -> None:
+    laid: list[Entry | Dated] = [
+        *model("other", "0.9"),
+        AliasEntry(starts_on=BEFORE, model="our-deployment", prices_as="gpt-4o"),
+        rate(SMS, "0.5"),
+        catalogue,
+        MarkupEntry(starts_on=BEFORE, percent="10", scope=Scope(plan="Elite")),
+        *model("gpt-4o", "0.1"),
+        *model("gpt-4o", "0.2", TENANT, starts_on=AFTER),
+        *model("our-deployment", "0.3", PLAN),
+    ]
+    kind = Kind(TenantId("acme"), "Pro", DAY, "ai", "outbound", "our-deployment", "standard")
+    ever = Book(flat=FLAT, laid=laid).resolve_ever(kind, ())
+    found = sorted((said(rates, TOKEN)) for rates in ever.values())
+    # The one side of a model, and then both.
+    one_side = [("operator", 0.1), ("plan", 0.3)]
+    both = [("flat", 2e-6), ("genai-prices", 2.5e-6), ("operator", 0.1), ("plan", 0.3)]
+    assert sorted([*one_side, *both]) == found
