@@ -213,7 +213,7 @@ def test_that_nothing_is_missing_is_told(meterline: Run, book: Book) -> None:
 
 def test_a_file_that_is_none_is_a_wrong_command(meterline: Run, write: Write) -> None:
     finished = meterline("prices", "add", write("[[rates]"))
-    assert (2, True) == (finished.returncode, "error: prices.toml: " in finished.stderr)
+    assert (2, True) == (finished.returncode, "error: prices.toml:1: no TOML: " in finished.stderr)
 
 
 @pytest.mark.usefixtures("engine")
