@@ -16,7 +16,6 @@ from costing.pricing.resolution import Book
 from costing.pricing.store import read_book
 from costing.repricing.job import Repricing, Scope, parse_reason
 from costing.repricing.page import Sums
-from ledger.errors import ConflictError
 from ledger.money import Nanos, format_usd
 from ledger.period import DateRange
 from ledger.session import operator_session
@@ -65,7 +64,7 @@ def reprice(  # noqa: PLR0913 - the options that the command has
     lines = [] if file is None else load_price_file(file)
     wiring = open_ledger()
     tenants = known_tenants(wiring, tenant_id)
-    book = _look_ahead(wiring, lines, file) if dry_run else _lay_down(wiring, lines, file)
+    book = _open_book(wiring, lines, file, dry_run=dry_run)
     repricing = Repricing(wiring.engine, book, Scope(dates, model))
     with click.progressbar(tenants, label="reprice", file=sys.stderr) as bar:
         done = [
@@ -86,25 +85,13 @@ def _reprice(
     return sums
 
 
-def _lay_down(wiring: Wiring, lines: list[Line], file: Path | None) -> Book:
-    if lines:
-        with operator_session(wiring.engine, write=True) as session:
-            new = lay_down(
-                session,
-                lines,
-                flat=wiring.book,
-                origin=str(file),
-                now=wiring.clock(),
-                backdated=True,
-            )
-        click.echo(f"price entries laid down: {len(new)}")
-    with operator_session(wiring.engine) as session:
-        return read_book(session, wiring.book)
-
-
-def _look_ahead(wiring: Wiring, lines: list[Line], file: Path | None) -> Book:
-    with operator_session(wiring.engine) as session:
-        found = examine(
+def _open_book(wiring: Wiring, lines: list[Line], file: Path | None, *, dry_run: bool) -> Book:
+    """Return the book to rate by, with a price file laid down, or as if it were."""
+    with operator_session(wiring.engine, write=bool(lines) and not dry_run) as session:
+        if not lines:
+            return read_book(session, wiring.book)
+        lay = examine if dry_run else lay_down
+        found = lay(
             session,
             lines,
             flat=wiring.book,
@@ -112,9 +99,9 @@ def _look_ahead(wiring: Wiring, lines: list[Line], file: Path | None) -> Book:
             now=wiring.clock(),
             backdated=True,
         )
-    if found.faults:
-        told = "\n".join(f"{file}:{fault.line}: {fault.reason}" for fault in found.faults)
-        raise ConflictError("refused_prices", f"nothing would be laid down\n{told}")
+    found.require_sound(str(file))
+    if not dry_run:
+        click.echo(f"price entries laid down: {len(found.new)}")
     return found.after
 
 

@@ -56,23 +56,18 @@ def read_needed(session: TenantSession, named: Iterable[str], new: Iterable[Rate
     return kept
 
 
-def write_changes(  # noqa: PLR0913 - what is written, and what the journal has to say of it
+def write_changes(
     session: TenantSession,
     tenant: Tenant,
     changes: Sequence[Change],
     *,
     cause: Cause,
     now: datetime,
-    reason: str | None = None,
 ) -> None:
     """Write rows, raise the revision of their days, and journal those of closed days."""
     write_rollups(session, [change.after for change in changes])
     note_days(session, tenant, (change.after.key.date for change in changes))
     closed = [change for change in changes if now >= closes_at(change.after.key.date, tenant)]
     append_journal(
-        session,
-        [(change.before, change.after) for change in closed],
-        cause=cause,
-        now=now,
-        reason=reason,
+        session, [(change.before, change.after) for change in closed], cause=cause, now=now
     )

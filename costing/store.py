@@ -102,7 +102,6 @@ def append_journal(
     *,
     cause: Cause,
     now: datetime,
-    reason: str | None = None,
 ) -> None:
     """Write down what rows of closed days were and what they are now."""
     if not changes:
@@ -118,7 +117,6 @@ def append_journal(
             "cause": str(cause),
             "before": {} if before is None else row_figures(before),
             "after": row_figures(after),
-            "reason": reason,
         }
         for number, (before, after) in zip(numbers, changes, strict=True)
     ]

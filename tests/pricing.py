@@ -44,7 +44,7 @@ def lay(
 ) -> list[Line]:
     """Lay tables down in a transaction of their own."""
     with operator_session(engine, write=True) as session:
-        return lay_down(
+        laying = lay_down(
             session,
             read(*tables),
             flat=load_price_book(),
@@ -52,6 +52,7 @@ def lay(
             now=now,
             backdated=backdated,
         )
+    return list(laying.new)
 
 
 Lay = Callable[..., list[Line]]

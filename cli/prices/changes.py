@@ -69,7 +69,8 @@ def add(file: Path) -> None:
     lines = load_price_file(file)
     wiring = open_ledger()
     with operator_session(wiring.engine, write=True) as session:
-        new = lay_down(session, lines, flat=wiring.book, origin=str(file), now=wiring.clock())
+        laying = lay_down(session, lines, flat=wiring.book, origin=str(file), now=wiring.clock())
+    new = laying.new
     click.echo(f"entries laid down: {len(new)}, there already: {len(lines) - len(new)}")
     _note_plans(wiring, new)
     outcome = wiring.costing.backprice(now=wiring.clock())

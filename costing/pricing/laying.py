@@ -46,6 +46,16 @@ class Laying(NamedTuple):
     new: Sequence[Line]
     faults: Sequence[Fault]
 
+    def require_sound(self, origin: str) -> None:
+        """Check that nothing is refused.
+
+        Raises:
+            ConflictError: `refused_prices`, with file, line, reason and what to do of every fault.
+        """
+        if self.faults:
+            told = "\n".join(f"{origin}:{fault.line}: {fault.reason}" for fault in self.faults)
+            raise ConflictError("refused_prices", f"nothing is laid down\n{told}")
+
 
 def lay_down(  # noqa: PLR0913 - what is laid down, and under which circumstances
     session: OperatorSession,
@@ -55,8 +65,8 @@ def lay_down(  # noqa: PLR0913 - what is laid down, and under which circumstance
     origin: str,
     now: datetime,
     backdated: bool = False,
-) -> list[Line]:
-    """Lay the entries of a price file down; return those that were not there yet.
+) -> Laying:
+    """Lay the entries of a price file down, those that are not there yet; return what was done.
 
     Args:
         session: that writes; those of operators come one after the other.
@@ -71,12 +81,10 @@ def lay_down(  # noqa: PLR0913 - what is laid down, and under which circumstance
         MissingError: `edited_price_entry`.
     """
     found = examine(session, lines, flat=flat, origin=origin, now=now, backdated=backdated)
-    if found.faults:
-        told = "\n".join(f"{origin}:{fault.line}: {fault.reason}" for fault in found.faults)
-        raise ConflictError("refused_prices", f"nothing is laid down\n{told}")
+    found.require_sound(origin)
     name = PurePath(origin).name[-_MAX_ORIGIN:]
     append_entries(session, [line.entry for line in found.new], origin=name, now=now)
-    return list(found.new)
+    return found
 
 
 def examine(  # noqa: PLR0913 - as above

@@ -15,8 +15,7 @@ from typing import NamedTuple, TypeVar
 from costing.pricing.card import Amount, RateCard, Rates
 from costing.pricing.catalogue import CATALOGUE_SOURCE, Catalogue
 from costing.pricing.entries import ALL, AliasEntry, Entry, MarkupEntry, RateEntry, Scope
-from costing.pricing.flat import PriceBook
-from costing.pricing.rating import Rating, make_ready
+from costing.pricing.flat import FLAT_SOURCE, PriceBook
 from ledger.price_class import PriceClass, split_price_class
 from ledger.rollups import RollupKey
 from ledger.tenant import TenantId
@@ -25,7 +24,7 @@ from ledger.units import load_catalogue
 TENANT_SOURCE = "tenant"
 PLAN_SOURCE = "plan"
 OPERATOR_SOURCE = "operator"
-SOURCES = (TENANT_SOURCE, PLAN_SOURCE, OPERATOR_SOURCE, CATALOGUE_SOURCE, "flat")
+SOURCES = (TENANT_SOURCE, PLAN_SOURCE, OPERATOR_SOURCE, CATALOGUE_SOURCE, FLAT_SOURCE)
 """Layers in the order in which they are asked."""
 
 _SIDES = {"input": "ai_input_token", "output": "ai_output_token"}
@@ -78,25 +77,6 @@ class Book:
             found = self._resolved[kind] = (self._resolve(kind),)
         return found[0]
 
-    def ready(self, kind: Kind) -> Rating | None:
-        """Return the rates of such usage ready to be multiplied, None where nobody has any."""
-        try:
-            return self._ready[kind]
-        except KeyError:
-            rates = self.resolve(kind)
-            if len(self._ready) >= _MOST_RESOLVED:
-                self._ready.clear()
-            rating = self._ready[kind] = (
-                None
-                if rates is None
-                else make_ready(rates, kind.channel, kind.direction, kind.price_class)
-            )
-            return rating
-
-    def resolve_key(self, tenant_id: TenantId, plan: str, key: RollupKey) -> Rates | None:
-        """Return the rates of a rollup row of a tenant on a plan."""
-        return self.resolve(kind_of(tenant_id, plan, key))
-
     def own_amounts(self, scope: Scope, kind: Kind) -> Mapping[str, Amount]:
         """Return by unit what the entries of one scope alone have for such usage."""
         return self._laid_down(scope, self._names(kind), kind)
@@ -131,10 +111,6 @@ class Book:
                 aliases = self._aliases.get(kind.model, ())
                 names = {None, kind.model, *(alias.prices_as for alias in aliases)}
                 return each.scope in _scopes(kind) and each.model in names
-
-    @cached_property
-    def _ready(self) -> dict[Kind, Rating | None]:
-        return {}
 
     @cached_property
     def _resolved(self) -> dict[Kind, tuple[Rates | None]]:
