@@ -33,7 +33,7 @@ DATES = DateRange(start=FIRST_DAY.date() - timedelta(days=1), end=NOW.date() + t
 
 
 def measure() -> list[Line]:
-    """Reprice the rows of all tenants, of whom half have closed days alone."""
+    """Reprice the rows of all tenants, of which nearly all are of closed days."""
     ids = [f"tenant-{number:03}" for number in range(TENANTS)]
     features = ROWS // (TENANTS * _DAYS)
     with TemporaryDirectory(prefix="bench-") as folder:
