@@ -27,6 +27,7 @@ from ledger.price_class import classify_ai
 from ledger.rollups import RollupKey, State
 from ledger.session import operator_session
 from ledger.tenant import TenantId
+from ledger.units import load_catalogue
 from tests.builders import NOW
 from tests.property.ledgers import ACME, BOOK, OTHER, Event, Ledger, Ledgers
 from tests.property.test_costing_laws import DAYS, LAW, pieces, sum_lines, usage
@@ -213,8 +214,11 @@ def test_unknown_is_never_zero(book: Book, drawn: tuple[RollupKey, Measures]) ->
     rates = book.resolve(kind_of(ACME, "unassigned", key))
     if rates is None:
         return
+    units = load_catalogue().units_of(key.channel, key.price_class)
+    used = [unit for unit in units if getattr(measures, unit.column)]
+    is_known = all(rates.rate(unit, key.direction) is not None for unit in used)
     rated = rate_usage(rates, key, measures)
-    assert (rated.cost is None) == (rated.state is State.UNPRICED)
+    assert (is_known, is_known) == (rated.cost is not None, rated.state is not State.UNPRICED)
 
 
 def lay(ledger: Ledger, laid: Sequence[Entry]) -> None:

@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from werkzeug.test import TestResponse
 
+from api.app import create_app
+from api.services import Services
 from costing.export import ExportLine, read_export
 from costing.job import Costing
 from costing.pricing.flat import PriceBook
 from costing.reported import read_reported
 from ledger.errors import ConflictError
+from ledger.keys import Scope
 from ledger.period import DateRange
 from ledger.session import operator_session, tenant_session
 from ledger.tenants import get_tenant
+from tests.access import bearer, make_key
 from tests.builders import NOW, sms
 from tests.conftest import Book
 from tests.costed import ACME, other_book, tamper
@@ -131,3 +136,27 @@ def test_the_command_writes_what_was_reported(
         early.returncode,
         "had not closed" in early.stderr,
     )
+
+
+def test_the_same_is_told_over_http(
+    services: Services, engine: sa.Engine, intake: Any, costing: Costing, prices: PriceBook
+) -> None:
+    intake.book([sms("a", time="2026-03-05T12:00:00Z")], only_tenant=None, now=NOW)
+    costing.run(now=noon(date(2026, 3, 6)))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 1)), backdated=True)
+    reprice(engine, prices, now=NOW)
+    client = create_app(services).test_client()
+    headers = bearer(make_key(engine, Scope.READ, tenant="acme"))
+
+    def ask(known_on: str, last: str = "2026-03-05") -> TestResponse:
+        dates = {"from": "2026-03-01", "to": last, "as_reported": known_on}
+        return client.get("/api/billing/usage/export", query_string=dates, headers=headers)
+
+    told = [ask(known_on) for known_on in ("2026-03-09", "2026-03-10")]
+    refused = [ask("2026-03-09", last="2026-03-09"), ask("yesterday"), ask("2300-01-01")]
+    costs = [answer.text.splitlines()[1].rpartition(",")[2] for answer in told]
+    assert ["0.0089", "0.01"] == costs
+    assert "as-reported-2026-03-09.csv" in told[0].headers["Content-Disposition"]
+    assert [(409, "day_was_open"), (400, "invalid_date"), (400, "distant_date")] == [
+        (answer.status_code, answer.json and answer.json["code"]) for answer in refused
+    ]

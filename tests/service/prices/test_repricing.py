@@ -1,6 +1,6 @@
 """Days that are over, rated again: what changes, what is written down, and what stays."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,11 +37,18 @@ def repricing(
         return Repricing(engine, read_book(session, flat), Scope(dates, model))
 
 
-def reprice(engine: sa.Engine, flat: PriceBook, tenant_id: TenantId = ACME, **scope: Any) -> Sums:
+def reprice(
+    engine: sa.Engine,
+    flat: PriceBook,
+    tenant_id: TenantId = ACME,
+    *,
+    now: datetime = MUCH_LATER,
+    **scope: Any,
+) -> Sums:
     sums = Sums()
     with operator_session(engine) as session:
         tenant = get_tenant(session, tenant_id)
-    for part in repricing(engine, flat, **scope).run(tenant, now=MUCH_LATER, reason=WHY):
+    for part in repricing(engine, flat, **scope).run(tenant, now=now, reason=WHY):
         sums = sums.plus(part)
     return sums
 

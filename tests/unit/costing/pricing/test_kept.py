@@ -26,6 +26,7 @@ from costing.pricing.flat import load_price_book, restore_price_book
 from costing.pricing.matching import matches, part_dates
 from costing.pricing.published import PROVIDER, take_snapshot
 from ledger.errors import InvalidError, MissingError
+from ledger.units import load_catalogue
 
 START = date(2026, 12, 1)
 HALF = 0.5
@@ -91,8 +92,9 @@ def test_a_card_without_rates_is_called_none() -> None:
 
 
 def test_a_markup_is_on_every_rate_of_a_card() -> None:
-    said = orjson.loads(CARD.document)
-    assert (["2.5", 1_000_000], "15") == (said["units"]["ai_input_token"], said["markup"])
+    unit = load_catalogue().unit("ai_input_token")
+    assert unit is not None
+    assert 2875 == CARD.rate(unit, "outbound")
 
 
 def test_a_card_names_no_tenant_and_no_plan() -> None:
