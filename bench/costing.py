@@ -22,7 +22,7 @@ from bench.ledgers import (
 from bench.table import Line
 from bench.timing import Side, Work, alternate
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 
 MANY, FEW = 1_000_000, 10_000
 NEW = 10_000
@@ -69,7 +69,7 @@ def _run(ledger: Path, events: list[Event]) -> Iterator[Work]:
         intake = open_intake(engine)
         for start in range(0, NEW, _REQUEST_EVENTS):
             intake.book(events[start : start + _REQUEST_EVENTS], only_tenant=None, now=NOW)
-        costing = Costing(engine, load_price_book())
+        costing = Costing(engine, load_flat_map())
         yield partial(costing.run, now=NOW)
 
 
@@ -98,7 +98,7 @@ def fill_history(path: Path, old: int, *, ships: bool = False) -> Path:
         )
         connection.execute("COMMIT")
     with open_engine(path) as engine:
-        Costing(engine, load_price_book(), ships=ships).run(now=FIRST_DAY)
+        Costing(engine, load_flat_map(), ships=ships).run(now=FIRST_DAY)
     return path
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from bench.table import Line
 from bench.timing import Side, Work, alternate
 from bench.usages import Case, make_cases
-from costing.pricing.flat import build_price_book
+from costing.pricing.flat import build_flat_map
 from costing.pricing.published import take_snapshot
 from costing.pricing.rating import Rating, make_ready
 from costing.pricing.resolution import Book, Dated, Kind
@@ -22,7 +22,7 @@ ASKED = 100
 
 def measure() -> list[Line]:
     """Price the same random usages on both sides: those that both sides have a price for."""
-    flat = build_price_book({"name": "s", "currency": "USD", "rates": {"sms": {"inbound": "0"}}})
+    flat = build_flat_map({"name": "s", "currency": "USD", "rates": {"sms": {"inbound": "0"}}})
     book = Book(flat=flat, laid=[Dated(FIRST_DATE, take_snapshot())])
     cases = list(islice(filter(partial(_is_priced, book), make_cases()), USAGES))
     usages = [(case.kind, case.measures) for case in cases]

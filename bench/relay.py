@@ -32,7 +32,7 @@ from collector.relay.points import Point
 from collector.relay.reading import Oldest, read_parcels
 from collector.relay.store import CALL_POINTS, list_due_tenants
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from ledger.clock import system_clock
 from ledger.session import operator_session
 from tests.servers.influx import Influx
@@ -81,7 +81,7 @@ def _book(path: Path) -> Path:
             numbers = range(start, start + _REQUEST_EVENTS)
             events = [_event(number) for number in numbers]
             intake.book(events, only_tenant=None, now=NOW)
-        Costing(engine, load_price_book(), ships=True).run(now=NOW)
+        Costing(engine, load_flat_map(), ships=True).run(now=NOW)
     return path
 
 

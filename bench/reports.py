@@ -11,7 +11,7 @@ from api.services import Services
 from bench.ledgers import NOW, create_ledger, open_driver, open_engine, open_intake
 from collector.webhooks.reception import build_reception
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from ledger.keys import Scope, create_key
 from ledger.session import operator_session
 from ledger.settings import Settings
@@ -85,7 +85,7 @@ def book_one(engine: sa.Engine, tenant_id: str) -> dict[str, Any]:
         "quantity": 1,
     }
     open_intake(engine).book([event], only_tenant=None, now=NOW)
-    Costing(engine, load_price_book()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(now=NOW)
     with operator_session(engine) as session:
         row = session.connection.exec_driver_sql("SELECT * FROM usage_rollups_daily").one()
         return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to read a row by name

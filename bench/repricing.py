@@ -15,7 +15,7 @@ from bench.table import Line
 from bench.timing import Side, Work, alternate
 from costing.pricing.card import Amount
 from costing.pricing.entries import RateEntry
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.pricing.resolution import Book
 from costing.repricing.job import Repricing, Scope
 from ledger.period import DateRange
@@ -52,7 +52,7 @@ def measure() -> list[Line]:
 def reprice_all(engine: sa.Engine, usd: str = _RATE) -> None:
     """Give every row of every tenant the price of an operator's entry."""
     entry = RateEntry(starts_on=DATES.start, unit="sms_segment", amount=Amount(usd))
-    book = Book(flat=load_price_book(), laid=[entry])
+    book = Book(flat=load_flat_map(), laid=[entry])
     repricing = Repricing(engine, book, Scope(DATES))
     with operator_session(engine) as session:
         tenants = list_tenants(session)

@@ -75,7 +75,7 @@ def _settings(wiring: Wiring) -> Iterator[Finding]:
 
 
 def _prices(wiring: Wiring) -> Iterator[Finding]:
-    yield Finding(ok=True, text=f"flat price map {wiring.book.price_version}")
+    yield Finding(ok=True, text=f"flat price map {wiring.flat_map.price_version}")
 
 
 def _ledger(wiring: Wiring) -> Iterator[Finding]:

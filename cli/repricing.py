@@ -89,12 +89,12 @@ def _open_book(wiring: Wiring, lines: list[Line], file: Path | None, *, dry_run:
     """Return the book to rate by, with a price file laid down, or as if it were."""
     with operator_session(wiring.engine, write=bool(lines) and not dry_run) as session:
         if not lines:
-            return read_book(session, wiring.book)
+            return read_book(session, wiring.flat_map)
         lay = examine if dry_run else lay_down
         found = lay(
             session,
             lines,
-            flat=wiring.book,
+            flat=wiring.flat_map,
             origin=str(file),
             now=wiring.clock(),
             backdated=True,

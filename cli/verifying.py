@@ -22,7 +22,7 @@ def verify_ledger(tenant_id: str | None) -> None:
     The series are those in InfluxDB, where one is configured.
     """
     wiring = open_ledger()
-    report = verify(wiring.engine, wiring.book, known_tenant(wiring, tenant_id))
+    report = verify(wiring.engine, wiring.flat_map, known_tenant(wiring, tenant_id))
     _print_totals(report)
     _print_differences(report.differences)
     differences = list(report.differences)

@@ -14,7 +14,7 @@ from collector.intake import Intake, build_intake
 from collector.relay.job import Relay
 from collector.webhooks.reception import Reception, build_reception
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, load_price_book
+from costing.pricing.flat import FlatMap, load_flat_map
 from ledger.clock import Clock, system_clock
 from ledger.engine import Connecting, create_ledger_engine
 from ledger.postgresql import Limits
@@ -35,9 +35,9 @@ class Wiring:
     clock: Clock
 
     @property
-    def book(self) -> PriceBook:
-        """The price book in force."""
-        return load_price_book(
+    def flat_map(self) -> FlatMap:
+        """The flat map of prices in force."""
+        return load_flat_map(
             self.settings.price_file, ai_flat_fallback=self.settings.ai_flat_fallback
         )
 
@@ -59,7 +59,7 @@ class Wiring:
     @property
     def costing(self) -> Costing:
         """The job that rolls up and prices."""
-        return Costing(self.engine, self.book, ships=self.target is not None)
+        return Costing(self.engine, self.flat_map, ships=self.target is not None)
 
     @property
     def target(self) -> Target | None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from costing.backpricing import Page, Place, backprice, list_unpriced_tenants
 from costing.changes import keeping_rates, read_needed, write_changes
 from costing.pricing.books import read_kept
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.pricing.reader import BookReader
 from costing.pricing.resolution import Book
 from costing.recompute import Change, recompute
@@ -72,7 +72,7 @@ class Costing:
         ships: InfluxDB is configured, so batches go on to the relay when they are costed.
     """
 
-    def __init__(self, engine: sa.Engine, flat: PriceBook, *, ships: bool = False) -> None:
+    def __init__(self, engine: sa.Engine, flat: FlatMap, *, ships: bool = False) -> None:
         self._engine = engine
         self._reader = BookReader(engine, flat)
         self._ships = ships

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from costing.export import read_export, write_csv
 from costing.pricing.books import Kept, read_kept
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.pricing.resolution import Book
 from costing.pricing.store import read_book
 from costing.recompute import Change, recompute
@@ -48,7 +48,7 @@ class Report:
     differences: tuple[Difference, ...]
 
 
-def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None) -> Report:
+def verify(engine: sa.Engine, flat: FlatMap, tenant_id: TenantId | None = None) -> Report:
     """Recompute everything from one snapshot and compare.
 
     Raises:
@@ -57,7 +57,7 @@ def verify(engine: sa.Engine, book: PriceBook, tenant_id: TenantId | None = None
     totals: list[TenantTotals] = []
     differences: list[Difference] = []
     with operator_session(engine) as session:
-        kept, whole = read_kept(session), read_book(session, book)
+        kept, whole = read_kept(session), read_book(session, flat)
         differences += [
             _damage(unknown, "there is usage of this tenant, and the tenant is not registered")
             for unknown in sorted(find_unregistered(session))

@@ -19,7 +19,7 @@ from collector.intake import Intake
 from collector.metadata import MetadataPolicy
 from collector.webhooks.reception import build_reception
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, load_price_book
+from costing.pricing.flat import FlatMap, load_flat_map
 from ledger.engine import create_ledger_engine
 from ledger.session import operator_session
 from ledger.settings import Settings
@@ -141,12 +141,12 @@ def intake(engine: sa.Engine, rules: Rules) -> Intake:
 
 
 @pytest.fixture
-def prices() -> PriceBook:
-    return load_price_book()
+def prices() -> FlatMap:
+    return load_flat_map()
 
 
 @pytest.fixture
-def costing(engine: sa.Engine, prices: PriceBook) -> Costing:
+def costing(engine: sa.Engine, prices: FlatMap) -> Costing:
     return Costing(engine, prices)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.intake import Intake
-from costing.pricing.flat import PriceBook, build_price_book
+from costing.pricing.flat import FlatMap, build_flat_map
 from costing.verify import verify
 from ledger.models import usage_journal
 from ledger.rollups import RollupRow, read_rollups
@@ -42,9 +42,9 @@ def tamper(engine: sa.Engine, statement: str) -> None:
         session.connection.exec_driver_sql(statement)
 
 
-def differences(engine: sa.Engine, prices: PriceBook) -> list[str]:
+def differences(engine: sa.Engine, prices: FlatMap) -> list[str]:
     return [difference.where for difference in verify(engine, prices).differences]
 
 
-def other_book(**rates: Any) -> PriceBook:
-    return build_price_book({"name": "other", "currency": "USD", "rates": rates})
+def other_book(**rates: Any) -> FlatMap:
+    return build_flat_map({"name": "other", "currency": "USD", "rates": rates})

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from costing.pricing.files import Line, parse_price_file
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.pricing.laying import lay_down
 from ledger.session import operator_session
 from tests.builders import NOW
@@ -47,7 +47,7 @@ def lay(
         laying = lay_down(
             session,
             read(*tables),
-            flat=load_price_book(),
+            flat=load_flat_map(),
             origin=FILE,
             now=now,
             backdated=backdated,

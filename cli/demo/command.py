@@ -63,7 +63,7 @@ def demo(days: int, path: Path, port: int, *, no_serve: bool) -> None:
         deliveries, length=count_deliveries(days), label="demo", file=sys.stderr
     ) as bar:
         counts = book_deliveries(wiring, bar, now=began)
-    report = verify(wiring.engine, wiring.book)
+    report = verify(wiring.engine, wiring.flat_map)
     if report.differences:
         click.echo(f"error: the demo ledger does not tie: {report.differences[0]}", err=True)
         sys.exit(1)

@@ -13,7 +13,7 @@ from cli.wiring import Wiring, open_ledger
 from costing.pricing.comparing import Quote, Shift, compare_books
 from costing.pricing.entries import AliasEntry, RateEntry
 from costing.pricing.files import Line, load_price_file
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.pricing.laying import Laying, examine, lay_down
 from costing.pricing.resolution import Kind
 from costing.usages import Used, read_used
@@ -46,7 +46,7 @@ def check(files: tuple[Path, ...]) -> None:
 
 def _describe(path: Path) -> str:
     if _is_flat_map(path):
-        return f"flat map {load_price_book(path).price_version}"
+        return f"flat map {load_flat_map(path).price_version}"
     return f"{len(load_price_file(path))} entries"
 
 
@@ -69,7 +69,9 @@ def add(file: Path) -> None:
     lines = load_price_file(file)
     wiring = open_ledger()
     with operator_session(wiring.engine, write=True) as session:
-        laying = lay_down(session, lines, flat=wiring.book, origin=str(file), now=wiring.clock())
+        laying = lay_down(
+            session, lines, flat=wiring.flat_map, origin=str(file), now=wiring.clock()
+        )
     new = laying.new
     click.echo(f"entries laid down: {len(new)}, there already: {len(lines) - len(new)}")
     _note_plans(wiring, new)
@@ -94,7 +96,7 @@ def tell_difference(file: Path) -> None:
     lines = load_price_file(file)
     wiring = open_ledger()
     with operator_session(wiring.engine) as session:
-        found = examine(session, lines, flat=wiring.book, origin=str(file), now=wiring.clock())
+        found = examine(session, lines, flat=wiring.flat_map, origin=str(file), now=wiring.clock())
         tenants = list_tenants(session)
         used = read_used(session)
     click.echo(

@@ -13,7 +13,7 @@ from costing.pricing.card import Amount, RateCard, Rates
 from costing.pricing.catalogue import CATALOGUE_SOURCE
 from costing.pricing.comparing import Quote, quote_units
 from costing.pricing.entries import AliasEntry, MarkupEntry, RateEntry
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.pricing.resolution import SOURCES, Book, Dated, Kind
 from costing.pricing.store import Laid, build_book, read_laid
 from costing.pricing.wording import describe_amount, describe_price
@@ -88,7 +88,7 @@ def _tell_tenant(
         tenant = get_tenant(session, parse_tenant_id(tenant_id, reserved=True))
         laid = read_laid(session)
         used = read_used(session, tenant.tenant_id)
-    book = build_book(wiring.book, laid)
+    book = build_book(wiring.flat_map, laid)
     on = now.astimezone(tenant.zone_at(now)).date() if day is None else day
     plan = tenant.period_at(day_start(on, tenant)).plan
     yield f"tenant {tenant.tenant_id}, plan {plan}, on {on}"
@@ -148,7 +148,7 @@ def _tell_book(wiring: Wiring, day: date, model: str | None) -> Iterator[str]:
         yield print_table(headers, entries)
     yield ""
     yield from _tell_catalogue(laid, day, model)
-    flat: PriceBook = wiring.book
+    flat: FlatMap = wiring.flat_map
     yield f"\nflat map {flat.price_version}"
     if model is None:
         yield print_table(("channel", "direction", "unit", "USD"), _rows_of(flat))

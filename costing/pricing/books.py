@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 
 from costing.pricing.card import UNPRICED_VERSION, RateCard, Rates, restore_card
-from costing.pricing.flat import PriceBook, restore_price_book
+from costing.pricing.flat import FlatMap, restore_flat_map
 from ledger.errors import InvalidError, MissingError
 from ledger.models import price_books
 from ledger.session import OperatorSession, TenantSession
@@ -27,9 +27,9 @@ class Kept:
         return price_version == UNPRICED_VERSION or price_version in self._rates
 
     @property
-    def flat_maps(self) -> list[PriceBook]:
+    def flat_maps(self) -> list[FlatMap]:
         """The flat maps among them, without markups, in the order of their versions."""
-        flats = {r.unmarked for r in self._rates.values() if isinstance(r, PriceBook)}
+        flats = {r.unmarked for r in self._rates.values() if isinstance(r, FlatMap)}
         return sorted(flats, key=lambda flat: flat.price_version)
 
     def of_version(self, price_version: str) -> Rates:
@@ -101,7 +101,7 @@ def _restored(document: str) -> Rates:
     try:
         said = orjson.loads(document)
         is_card = isinstance(said, dict) and "units" in said
-        return restore_card(document) if is_card else restore_price_book(document)
+        return restore_card(document) if is_card else restore_flat_map(document)
     except (InvalidError, ValueError) as error:
         raise MissingError(
             "edited_price_book", f"a price book in the ledger was edited and is none now: {error}"

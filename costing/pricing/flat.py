@@ -1,6 +1,6 @@
-"""Price books: rates read from TOML, validated as a whole, named by what they say.
+"""The flat map of prices: rates read from TOML, validated as a whole, named by what they say.
 
-A book is never edited: its version carries a digest of its rates, so other rates are another
+A map is never edited: its version carries a digest of its rates, so other rates are another
 version, and every version that rated a row is kept in the ledger.
 """
 
@@ -23,7 +23,6 @@ from ledger.money import parse_rate
 from ledger.units import Unit, load_catalogue
 
 CURRENCY = "USD"
-FLAT_SOURCE = FLAT_PRICE_SOURCE
 _TOKENS_A_RATE = 1000
 _AI_RATES = {"input": "input_per_1k_tokens", "output": "output_per_1k_tokens"}
 _MAX_NAME = 40
@@ -32,7 +31,7 @@ _MARKUP = "markup"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PriceBook:
+class FlatMap:
     """Rates by channel and rate name, and the text that they can be built from again.
 
     Attributes:
@@ -50,7 +49,7 @@ class PriceBook:
     @property
     def source(self) -> str:
         """The layer of the price book that it is, whatever its name."""
-        return FLAT_SOURCE
+        return FLAT_PRICE_SOURCE
 
     def rate(self, unit: Unit, direction: str) -> Fraction | None:
         """Return nano-dollars for one of `unit`, exact, or None where there is no rate."""
@@ -62,18 +61,18 @@ class PriceBook:
         return None if rate is None else rate / _TOKENS_A_RATE
 
     @property
-    def unmarked(self) -> "PriceBook":
+    def unmarked(self) -> "FlatMap":
         """The map without its markup, if it has one."""
         said = orjson.loads(self.document)
-        return self if said.pop(_MARKUP, None) is None else build_price_book(said)
+        return self if said.pop(_MARKUP, None) is None else build_flat_map(said)
 
-    def mark_up(self, percent: str) -> "PriceBook":
+    def mark_up(self, percent: str) -> "FlatMap":
         """Return the same map with a markup on every rate, under a version of its own."""
         return _marked_up(self, percent)
 
 
-def build_price_book(document: Mapping[str, Any], *, markup: str | None = None) -> PriceBook:
-    """Build a book from a decoded document.
+def build_flat_map(document: Mapping[str, Any], *, markup: str | None = None) -> FlatMap:
+    """Build a map from a decoded document.
 
     Args:
         document: name, currency and rates.
@@ -100,11 +99,11 @@ def build_price_book(document: Mapping[str, Any], *, markup: str | None = None) 
     said = document if markup is None else {**document, _MARKUP: markup}
     text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
     version = f"{document['name']}@{hashlib.sha256(text).hexdigest()[:12]}"
-    return PriceBook(price_version=version, document=text.decode(), _rates=rates)
+    return FlatMap(price_version=version, document=text.decode(), _rates=rates)
 
 
-def load_price_book(path: Path | None = None, *, ai_flat_fallback: bool = True) -> PriceBook:
-    """Read a book from a TOML file, or the one that ships with Meterline.
+def load_flat_map(path: Path | None = None, *, ai_flat_fallback: bool = True) -> FlatMap:
+    """Read a map from a TOML file, or the one that ships with Meterline.
 
     Args:
         path: the file, or None for the one that ships.
@@ -118,7 +117,7 @@ def load_price_book(path: Path | None = None, *, ai_flat_fallback: bool = True) 
         document = tomllib.loads(source.read_text(encoding="utf-8"))
         if not ai_flat_fallback and isinstance(document.get("rates"), dict):
             document["rates"].pop("ai", None)
-        return build_price_book(document)
+        return build_flat_map(document)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidError("invalid_price_book", f"{source}: {reason}") from error
@@ -126,16 +125,16 @@ def load_price_book(path: Path | None = None, *, ai_flat_fallback: bool = True) 
         raise InvalidError(error.code, f"{source}:\n{error.message}") from error
 
 
-def restore_price_book(document: str) -> PriceBook:
-    """Build a book again from the document that the ledger keeps."""
+def restore_flat_map(document: str) -> FlatMap:
+    """Build a map again from the document that the ledger keeps."""
     said = orjson.loads(document)
     markup = said.pop(_MARKUP, None) if isinstance(said, dict) else None
-    return build_price_book(said, markup=markup)
+    return build_flat_map(said, markup=markup)
 
 
 @lru_cache(maxsize=1024)
-def _marked_up(book: PriceBook, percent: str) -> PriceBook:
-    return build_price_book(orjson.loads(book.document), markup=percent)
+def _marked_up(flat: FlatMap, percent: str) -> FlatMap:
+    return build_flat_map(orjson.loads(flat.document), markup=percent)
 
 
 def _head_faults(document: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from costing.pricing.files import Line
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.pricing.late import Late, find_late
 from costing.pricing.refusals import (
     Fault,
@@ -61,7 +61,7 @@ def lay_down(  # noqa: PLR0913 - what is laid down, and under which circumstance
     session: OperatorSession,
     lines: Sequence[Line],
     *,
-    flat: PriceBook,
+    flat: FlatMap,
     origin: str,
     now: datetime,
     backdated: bool = False,
@@ -91,7 +91,7 @@ def examine(  # noqa: PLR0913 - as above
     session: OperatorSession,
     lines: Sequence[Line],
     *,
-    flat: PriceBook,
+    flat: FlatMap,
     origin: str,
     now: datetime,
     backdated: bool = False,

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from costing.pricing.books import keep_rates
 from costing.pricing.card import Rates
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.pricing.resolution import Book
 from costing.pricing.store import find_newest, read_book
 from ledger.session import OperatorSession, operator_session
@@ -21,7 +21,7 @@ class BookReader:
         flat: the flat map in force.
     """
 
-    def __init__(self, engine: sa.Engine, flat: PriceBook) -> None:
+    def __init__(self, engine: sa.Engine, flat: FlatMap) -> None:
         self.flat = flat
         self._engine = engine
         self._newest: int | None = None

@@ -15,7 +15,8 @@ from typing import NamedTuple, TypeVar
 from costing.pricing.card import Amount, RateCard, Rates
 from costing.pricing.catalogue import CATALOGUE_SOURCE, Catalogue
 from costing.pricing.entries import ALL, AliasEntry, Entry, MarkupEntry, RateEntry, Scope
-from costing.pricing.flat import FLAT_SOURCE, PriceBook
+from costing.pricing.flat import FlatMap
+from ledger.missing import FLAT_PRICE_SOURCE
 from ledger.price_class import PriceClass, split_price_class
 from ledger.rollups import RollupKey
 from ledger.tenant import TenantId
@@ -24,7 +25,7 @@ from ledger.units import load_catalogue
 TENANT_SOURCE = "tenant"
 PLAN_SOURCE = "plan"
 OPERATOR_SOURCE = "operator"
-SOURCES = (TENANT_SOURCE, PLAN_SOURCE, OPERATOR_SOURCE, CATALOGUE_SOURCE, FLAT_SOURCE)
+SOURCES = (TENANT_SOURCE, PLAN_SOURCE, OPERATOR_SOURCE, CATALOGUE_SOURCE, FLAT_PRICE_SOURCE)
 """Layers in the order in which they are asked."""
 
 _SIDES = {"input": "ai_input_token", "output": "ai_output_token"}
@@ -65,7 +66,7 @@ class Book:
         laid: entries and catalogues, in the order in which they were laid down.
     """
 
-    flat: PriceBook
+    flat: FlatMap
     laid: Sequence[Entry | Dated] = ()
 
     def resolve(self, kind: Kind) -> Rates | None:
@@ -81,7 +82,7 @@ class Book:
         """Return by unit what the entries of one scope alone have for such usage."""
         return self._laid_down(scope, self._names(kind), kind)
 
-    def resolve_ever(self, kind: Kind, flats: Iterable[PriceBook]) -> dict[str, Rates | None]:
+    def resolve_ever(self, kind: Kind, flats: Iterable[FlatMap]) -> dict[str, Rates | None]:
         """Return by version what may have rated such usage at any time until now.
 
         Args:

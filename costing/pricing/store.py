@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from costing.pricing.card import digest
 from costing.pricing.catalogue import Catalogue, restore_catalogue
 from costing.pricing.entries import KIND_NAMES, Entry, Scope, read_entry, write_entry
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.pricing.resolution import Book, Dated
 from ledger.errors import MissingError
 from ledger.models import price_entries
@@ -44,7 +44,7 @@ def read_laid(session: OperatorSession) -> list[Laid]:
     return [_read(row) for row in session.connection.execute(query).mappings()]
 
 
-def read_book(session: OperatorSession, flat: PriceBook) -> Book:
+def read_book(session: OperatorSession, flat: FlatMap) -> Book:
     """Return the price book as it is now.
 
     Raises:
@@ -53,7 +53,7 @@ def read_book(session: OperatorSession, flat: PriceBook) -> Book:
     return build_book(flat, read_laid(session))
 
 
-def build_book(flat: PriceBook, laid: Sequence[Laid]) -> Book:
+def build_book(flat: FlatMap, laid: Sequence[Laid]) -> Book:
     """Return the price book that these make."""
     return Book(flat=flat, laid=[each.what for each in laid])
 

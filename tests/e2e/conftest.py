@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from collector.intake import build_intake
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from ledger.accounts.links import create_link
 from ledger.accounts.roles import Role
 from ledger.accounts.users import add_user
@@ -92,7 +92,7 @@ def _fill(engine: sa.Engine, now: datetime) -> None:
     intake = build_intake(engine, Settings())
     results = intake.book(_events(now), only_tenant=None, now=now)
     assert {"stored"} == {str(result.status) for result in results}
-    Costing(engine, load_price_book()).run(now=now)
+    Costing(engine, load_flat_map()).run(now=now)
 
 
 def _events(now: datetime) -> list[dict[str, Any]]:

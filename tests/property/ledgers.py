@@ -12,7 +12,7 @@ from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import ExportLine, read_export
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, build_price_book
+from costing.pricing.flat import FlatMap, build_flat_map
 from ledger.engine import create_ledger_engine
 from ledger.event import Status
 from ledger.models import metadata
@@ -39,8 +39,8 @@ OTHER_RATES: Final = {
     "email": {"outbound": "0.00035", "inbound": "0.0000000007"},
     "ai": {"input_per_1k_tokens": "0.002", "output_per_1k_tokens": "0"},
 }
-BOOK = build_price_book({"name": "fine", "currency": "USD", "rates": RATES})
-OTHER_BOOK = build_price_book({"name": "other", "currency": "USD", "rates": OTHER_RATES})
+BOOK = build_flat_map({"name": "fine", "currency": "USD", "rates": RATES})
+OTHER_BOOK = build_flat_map({"name": "other", "currency": "USD", "rates": OTHER_RATES})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +55,10 @@ class Ledger:
         results = self.intake.book(events, only_tenant=None, now=NOW)
         assert {result.status for result in results} <= {Status.STORED, Status.DUPLICATE}
 
-    def cost(self, book: PriceBook = BOOK) -> None:
+    def cost(self, book: FlatMap = BOOK) -> None:
         Costing(self.engine, book).run(now=NOW)
 
-    def rebuild(self, tenant_id: TenantId | None = None, *, book: PriceBook = BOOK) -> int:
+    def rebuild(self, tenant_id: TenantId | None = None, *, book: FlatMap = BOOK) -> int:
         return Costing(self.engine, book).rebuild(tenant_id, now=NOW)
 
     def rows(self) -> dict[RollupKey, RollupRow]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costing.export import ExportLine
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from ledger.period import DateRange
 from ledger.rollups import RollupKey, RollupRow, Tally
 from tests.property.ledgers import ACME, BOOK, OTHER, OTHER_BOOK, RATES, Event, Ledger, Ledgers
@@ -232,7 +232,7 @@ def test_the_total_of_all_counts_is_the_same_in_every_zone(
 @given(batches=pieces, books=st.lists(price_books, min_size=12, max_size=12), last=price_books)
 @LAW
 def test_a_rebuild_changes_nothing_whatever_was_costed_at_whatever_prices(
-    ledgers: Ledgers, batches: list[list[Event]], books: list[PriceBook], last: PriceBook
+    ledgers: Ledgers, batches: list[list[Event]], books: list[FlatMap], last: FlatMap
 ) -> None:
     with ledgers.open() as ledger:
         for batch, book in zip(batches, books, strict=False):

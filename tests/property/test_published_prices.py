@@ -8,7 +8,7 @@ import pytest
 
 from bench.usages import CONTEXTS, MODELS, Case, make_cases
 from costing.pricing.catalogue import Catalogue
-from costing.pricing.flat import build_price_book
+from costing.pricing.flat import build_flat_map
 from costing.pricing.published import take_snapshot
 from costing.pricing.rating import exact_cost
 from costing.pricing.resolution import Book, Dated
@@ -17,7 +17,7 @@ from ledger.rollups import RollupKey
 
 USAGES = 10_000
 
-NO_FLAT = build_price_book({"name": "sms", "currency": "USD", "rates": {"sms": {"outbound": "1"}}})
+NO_FLAT = build_flat_map({"name": "sms", "currency": "USD", "rates": {"sms": {"outbound": "1"}}})
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import Retention
 from costing.verify import verify
 from ledger.event import Status
@@ -21,7 +21,7 @@ class Step(NamedTuple):
     """A batch, and what is done after it was booked."""
 
     batch: list[Event]
-    book: PriceBook
+    book: FlatMap
     is_costed: bool
     is_taken: bool
 

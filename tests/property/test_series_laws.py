@@ -13,7 +13,7 @@ from collector.influx.writer import Writer
 from collector.relay.job import Relay
 from collector.relay.resend import EVER, make_due
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from ledger.session import operator_session
 from ledger.tenants import list_tenants
 from tests.builders import NOW
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     """A batch, and what is done after it was booked."""
 
     batch: list[Event]
-    book: PriceBook
+    book: FlatMap
     is_costed: bool
     is_shipped: bool
 

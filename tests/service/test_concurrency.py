@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from collector.events import Rules
 from collector.intake import Intake, Result
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, build_price_book
+from costing.pricing.flat import FlatMap, build_flat_map
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
 from ledger.event import Status
@@ -76,12 +76,12 @@ def other_intake(other_engine: sa.Engine, rules: Rules) -> Intake:
 
 
 @pytest.fixture
-def raised_book() -> PriceBook:
+def raised_book() -> FlatMap:
     rates = {
         "sms": {"outbound": "0.02"},
         "ai": {"input_per_1k_tokens": "0.004", "output_per_1k_tokens": "0"},
     }
-    return build_price_book({"name": "raised", "currency": "USD", "rates": rates})
+    return build_flat_map({"name": "raised", "currency": "USD", "rates": rates})
 
 
 def book_everywhere(intake: Intake) -> list[Result]:
@@ -143,7 +143,7 @@ def test_requests_that_post_the_same_events_at_once_store_each_once(
 
 
 def test_two_workers_and_a_rebuild_at_once_tie(
-    engine: sa.Engine, other_engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, other_engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     for start in range(0, EVENTS, 20):
         submit(intake, *((sms, ai)[n % 2](f"E{n}") for n in range(start, start + 20)))
@@ -154,7 +154,7 @@ def test_two_workers_and_a_rebuild_at_once_tie(
 
 
 def test_workers_that_start_at_once_on_a_new_ledger_register_the_price_book_once(
-    engine: sa.Engine, other_engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, other_engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     submit(intake, sms())
     workers = [Costing(e, prices) for e in (engine, other_engine)]
@@ -252,7 +252,7 @@ def test_a_worker_goes_on_when_another_rates_by_a_book_that_is_new_to_it(
     other_engine: sa.Engine,
     intake: Intake,
     costing: Costing,
-    raised_book: PriceBook,
+    raised_book: FlatMap,
 ) -> None:
     submit(intake, sms("SM0", feature="first"))
     costing.run(now=NOW)
@@ -272,7 +272,7 @@ def test_a_rebuild_keeps_the_price_version_that_another_worker_used_meanwhile(
     other_engine: sa.Engine,
     intake: Intake,
     costing: Costing,
-    raised_book: PriceBook,
+    raised_book: FlatMap,
 ) -> None:
     submit(intake, sms("SM0", feature="first"))
     costing.run(now=NOW)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, load_price_book
+from costing.pricing.flat import FlatMap, load_flat_map
 from costing.verify import verify
 from ledger.batches import measure_backlog
 from ledger.engine import is_postgresql
@@ -118,7 +118,7 @@ def test_the_day_closes_in_the_zone_of_the_tenant(
 
 
 def test_a_row_keeps_the_price_version_that_rated_it_first(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"))
     costing.run(now=NOW)
@@ -163,7 +163,7 @@ def test_switching_the_flat_fallback_off_leaves_new_ai_rows_unpriced(
     engine: sa.Engine, intake: Intake
 ) -> None:
     book(intake, ai())
-    Costing(engine, load_price_book(ai_flat_fallback=False)).run(now=NOW)
+    Costing(engine, load_flat_map(ai_flat_fallback=False)).run(now=NOW)
     assert State.UNPRICED is only_row(engine).state
 
 
@@ -231,7 +231,7 @@ def test_a_cost_that_no_column_holds_is_unpriced_and_the_next_tenant_is_costed(
 
 
 def test_sums_beyond_what_a_column_holds_are_still_exact(
-    engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     dear = Costing(engine, other_book(sms={"outbound": "900000000"}))
     book(intake, *(sms(str(n), quantity=10, time=f"2026-02-{n:02}T12:00:00Z") for n in range(1, 5)))
@@ -265,7 +265,7 @@ JOURNAL = "UPDATE usage_journal SET {column} = replace({column}::text, '{old}', 
     ],
 )
 def test_verify_follows_the_journal(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, damage: str
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap, damage: str
 ) -> None:
     for event_id in "abc":
         book(intake, sms(event_id))

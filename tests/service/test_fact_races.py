@@ -13,7 +13,7 @@ from collector.facts.booking import Facts
 from collector.facts.fact import Booked, Fact
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import Retention
 from ledger.engine import create_ledger_engine
 from ledger.models import usage_balances, usage_batches, usage_facts, usage_metrics
@@ -74,7 +74,7 @@ def shuffled(seed: int) -> list[str]:
 
 @pytest.mark.parametrize("size", [1, 7, len(IDS)])
 def test_callbacks_and_events_from_many_threads_count_each_usage_once(  # noqa: PLR0917 - fixtures
-    engine: sa.Engine, intake: Intake, facts: Facts, costing: Costing, prices: PriceBook, size: int
+    engine: sa.Engine, intake: Intake, facts: Facts, costing: Costing, prices: FlatMap, size: int
 ) -> None:
     def parts(seed: int) -> Iterator[list[str]]:
         ids = shuffled(seed)
@@ -98,7 +98,7 @@ def test_callbacks_and_events_from_many_threads_count_each_usage_once(  # noqa: 
 
 
 def test_an_event_that_comes_while_its_first_fact_is_booked_counts_once(
-    engine: sa.Engine, facts: Facts, other_intake: Intake, prices: PriceBook
+    engine: sa.Engine, facts: Facts, other_intake: Intake, prices: FlatMap
 ) -> None:
     late, start = meanwhile(lambda: book(other_intake, sms(quantity=3)))
     with before_statement(engine, "INSERT INTO usage_facts", start):
@@ -108,7 +108,7 @@ def test_an_event_that_comes_while_its_first_fact_is_booked_counts_once(
 
 
 def test_an_event_that_comes_while_a_later_fact_is_booked_counts_once(
-    engine: sa.Engine, facts: Facts, other_intake: Intake, prices: PriceBook
+    engine: sa.Engine, facts: Facts, other_intake: Intake, prices: FlatMap
 ) -> None:
     facts.book(ACME, [sent()], now=NOW)
     late, start = meanwhile(lambda: book(other_intake, sms(quantity=3)))
@@ -119,7 +119,7 @@ def test_an_event_that_comes_while_a_later_fact_is_booked_counts_once(
 
 
 def test_a_fact_that_comes_while_events_are_booked_counts_once(
-    engine: sa.Engine, intake: Intake, other_facts: Facts, prices: PriceBook
+    engine: sa.Engine, intake: Intake, other_facts: Facts, prices: FlatMap
 ) -> None:
     late, start = meanwhile(lambda: other_facts.book(ACME, [fact(quantity=2)], now=NOW))
     with before_statement(engine, "INSERT INTO usage_batches", start):
@@ -149,7 +149,7 @@ def test_two_callbacks_of_one_message_at_once_come_to_the_higher(
 
 
 def test_a_fact_that_comes_while_retention_takes_its_usage_ties(
-    engine: sa.Engine, intake: Intake, costing: Costing, other_facts: Facts, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, other_facts: Facts, prices: FlatMap
 ) -> None:
     old = "2025-06-01T12:00:00Z"
     book(intake, sms(time=old, quantity=3), sms("SM2", time=old))

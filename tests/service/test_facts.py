@@ -14,7 +14,7 @@ from collector.facts.fact import Booked, Fact
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import Retention
 from ledger.errors import InvalidError, MissingError
 from ledger.event import Status
@@ -116,7 +116,7 @@ def test_every_order_comes_to_the_same_and_ties_at_every_step(  # noqa: PLR0917 
     intake: Intake,
     tell: Tell,
     costing: Costing,
-    prices: PriceBook,
+    prices: FlatMap,
     name: str,
     is_costed: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
@@ -198,7 +198,7 @@ def test_the_event_is_told_stored_and_then_duplicate_also_after_facts(
 
 @pytest.mark.parametrize("size", [1, 3, 200])
 def test_events_of_any_number_at_once_find_their_facts(
-    engine: sa.Engine, intake: Intake, tell: Tell, prices: PriceBook, size: int
+    engine: sa.Engine, intake: Intake, tell: Tell, prices: FlatMap, size: int
 ) -> None:
     ids = [f"SM{n:03}" for n in range(size)]
     tell(*(fact(usage_id=one, quantity=2, **TOLD) for one in ids))
@@ -322,7 +322,7 @@ def test_late_usage_that_facts_tell_is_journalled_as_late(
 
 
 def test_late_usage_and_its_correction_are_two_entries_that_follow_each_other(
-    engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: FlatMap
 ) -> None:
     tell(fact(quantity=2, **TOLD))
     costing.run(now=NOW)
@@ -343,7 +343,7 @@ def test_a_rebuild_changes_nothing(
 
 
 def test_a_correction_that_is_lost_is_found_by_verify(
-    engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms(quantity=3))
     tell(fact(quantity=2))
@@ -383,7 +383,7 @@ def test_retention_leaves_no_facts_and_only_balances_that_nothing_else_answers_f
 
 
 def test_an_event_that_comes_after_retention_took_its_usage_is_not_counted_again(
-    engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: FlatMap
 ) -> None:
     tell(fact(quantity=2, **TOLD))
     costing.run(now=NOW)
@@ -400,7 +400,7 @@ def test_retention_in_the_midst_of_a_corrected_usage_ties(  # noqa: PLR0917 - fi
     intake: Intake,
     tell: Tell,
     costing: Costing,
-    prices: PriceBook,
+    prices: FlatMap,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Reversal and usage lie on two dates, and rows are taken one by one.

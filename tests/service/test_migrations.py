@@ -16,7 +16,7 @@ from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.retention import Retention
 from costing.verify import verify
 from ledger.engine import create_ledger_engine, is_postgresql
@@ -95,7 +95,7 @@ def exported(engine: sa.Engine, tenant_id: str) -> list[str]:
 
 
 def cost(engine: sa.Engine) -> None:
-    Costing(engine, load_price_book()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(now=NOW)
 
 
 def test_an_upgraded_schema_is_what_the_models_say(sp3: sa.Engine) -> None:
@@ -181,7 +181,7 @@ def test_ai_rows_of_sp3_are_totals_whose_tokens_are_derived(sp3: sa.Engine) -> N
 def test_an_upgraded_ledger_ties(sp3: sa.Engine) -> None:
     schema.upgrade(sp3)
     cost(sp3)
-    assert () == verify(sp3, load_price_book()).differences
+    assert () == verify(sp3, load_flat_map()).differences
 
 
 def test_an_opening_balance_that_was_changed_is_found_and_mended(sp3: sa.Engine) -> None:
@@ -191,9 +191,9 @@ def test_an_opening_balance_that_was_changed_is_found_and_mended(sp3: sa.Engine)
         session.connection.execute(
             sa.text("UPDATE usage_rollups_daily SET estimated_cost = 1 WHERE quantity = 7")
         )
-    found = len(verify(sp3, load_price_book()).differences)
-    Costing(sp3, load_price_book()).rebuild(now=NOW)
-    left = len(verify(sp3, load_price_book()).differences)
+    found = len(verify(sp3, load_flat_map()).differences)
+    Costing(sp3, load_flat_map()).rebuild(now=NOW)
+    left = len(verify(sp3, load_flat_map()).differences)
     assert (1, 0) == (found, left)
 
 
@@ -339,7 +339,7 @@ def test_there_is_no_way_back_from_usage_that_providers_told_of(
     engine: sa.Engine, rules: Rules
 ) -> None:
     Facts(engine, rules).book(ACME, [fact()], now=NOW)
-    Costing(engine, load_price_book()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(now=NOW)
     with pytest.raises(ConflictError) as refused:
         schema.downgrade(engine, "0007")
     found = (refused.value.code, schema.current_revision(engine))
@@ -373,7 +373,7 @@ def test_raw_rows_behind_an_opening_balance_are_taken_and_change_nothing(sp3: sa
     cost(sp3)
     before = exported(sp3, "acme")
     taken = take_all(sp3)
-    found = (taken, exported(sp3, "acme"), verify(sp3, load_price_book()).differences)
+    found = (taken, exported(sp3, "acme"), verify(sp3, load_flat_map()).differences)
     assert (len(RAW), before, ()) == found
 
 
@@ -394,7 +394,7 @@ def test_an_opening_balance_is_mended_after_its_raw_rows_were_taken(sp3: sa.Engi
         session.connection.execute(
             sa.text("UPDATE usage_rollups_daily SET count = 9 WHERE price_class = 'sp3'")
         )
-    Costing(sp3, load_price_book()).rebuild(now=NOW)
+    Costing(sp3, load_flat_map()).rebuild(now=NOW)
     assert before == exported(sp3, "acme")
 
 

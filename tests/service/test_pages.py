@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.services import Services
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from ledger.accounts.roles import Role
 from ledger.session import operator_session
 from ledger.tenant import TenantId
@@ -190,7 +190,7 @@ def test_the_grid_shows_every_tenant(grid: Open, book: Book) -> None:
 def test_a_share_that_cannot_be_known_is_called_unknown(
     grid: Open, engine: sa.Engine, book: Book
 ) -> None:
-    unpriced = Costing(engine, load_price_book(ai_flat_fallback=False))
+    unpriced = Costing(engine, load_flat_map(ai_flat_fallback=False))
     book(sms("a", quantity=200), ai("b"), job=unpriced)
     assert "$1.78 + 1 unpriced unknown 1 unpriced 100.0%" in text_of(grid("/admin/usage"), "grid")
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, build_price_book, load_price_book
+from costing.pricing.flat import FlatMap, build_flat_map, load_flat_map
 from costing.reports.features import features
 from costing.reports.figures import NOTHING, Figures
 from costing.reports.series import MAX_SERIES_DAYS, SeriesPoint, series
@@ -64,10 +64,10 @@ def feature_names(engine: sa.Engine) -> list[str | None]:
     return [name for name, *_ in feature_rows(engine)]
 
 
-def even_book() -> PriceBook:
+def even_book() -> FlatMap:
     """Rates at which one usage of any of these channels costs the same."""
     rates = {name: {"outbound": "0.01"} for name in ("sms", "mms", "voice")}
-    return build_price_book({"name": "even", "currency": "USD", "rates": rates})
+    return build_flat_map({"name": "even", "currency": "USD", "rates": rates})
 
 
 def test_the_total_is_what_all_usage_comes_to(engine: sa.Engine, book: Book) -> None:
@@ -112,7 +112,7 @@ def test_usage_other_than_ai_is_not_marked_as_flat_rated(engine: sa.Engine, book
 
 
 def test_unpriced_ai_usage_is_not_marked_as_flat_rated(engine: sa.Engine, book: Book) -> None:
-    book(ai("a"), job=Costing(engine, load_price_book(ai_flat_fallback=False)))
+    book(ai("a"), job=Costing(engine, load_flat_map(ai_flat_fallback=False)))
     assert not summarise(engine).has_flat_rated_ai
 
 

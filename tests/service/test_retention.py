@@ -12,7 +12,7 @@ from collector.events import Rules
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import TAKEN_ROWS, Retention
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
@@ -103,7 +103,7 @@ def test_the_csv_stays_the_same(engine: sa.Engine, take: Take) -> None:
 
 @pytest.mark.usefixtures("history")
 def test_the_totals_that_verify_proves_stay_the_same(
-    engine: sa.Engine, prices: PriceBook, take: Take
+    engine: sa.Engine, prices: FlatMap, take: Take
 ) -> None:
     before = verify(engine, prices)
     take()
@@ -142,7 +142,7 @@ def test_another_content_under_a_taken_id_is_a_conflict_whatever_its_date(
 
 @pytest.mark.usefixtures("history")
 def test_what_is_answered_from_tombstones_leaves_no_trace(
-    engine: sa.Engine, intake: Intake, prices: PriceBook, take: Take
+    engine: sa.Engine, intake: Intake, prices: FlatMap, take: Take
 ) -> None:
     take()
     statuses(intake, sms("s1", time=OLD), sms("s2"))
@@ -158,7 +158,7 @@ def test_a_tombstone_is_that_of_one_tenant(intake: Intake, take: Take) -> None:
 
 @pytest.mark.usefixtures("history")
 def test_late_usage_of_a_day_that_was_taken_is_added_to_its_row(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, take: Take
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap, take: Take
 ) -> None:
     take()
     book(intake, sms("late", time=OLD))
@@ -170,7 +170,7 @@ def test_late_usage_of_a_day_that_was_taken_is_added_to_its_row(
 
 @pytest.mark.usefixtures("history")
 def test_late_usage_is_taken_by_the_next_run(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, take: Take
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap, take: Take
 ) -> None:
     take()
     book(intake, sms("late", time=OLD))
@@ -199,7 +199,7 @@ def test_a_rebuild_after_retention_changes_nothing(
     ],
 )
 def test_a_changed_row_is_found_and_mended_from_its_checkpoint(
-    engine: sa.Engine, costing: Costing, prices: PriceBook, take: Take, damage: str
+    engine: sa.Engine, costing: Costing, prices: FlatMap, take: Take, damage: str
 ) -> None:
     take()
     before = exported(engine)
@@ -230,7 +230,7 @@ def test_a_deleted_row_is_made_again_at_the_price_version_of_its_checkpoint(
     ],
 )
 def test_nothing_is_recomputed_where_a_checkpoint_or_a_tombstone_is_gone(
-    engine: sa.Engine, costing: Costing, prices: PriceBook, take: Take, damage: str
+    engine: sa.Engine, costing: Costing, prices: FlatMap, take: Take, damage: str
 ) -> None:
     take()
     tamper(engine, damage)
@@ -242,7 +242,7 @@ def test_nothing_is_recomputed_where_a_checkpoint_or_a_tombstone_is_gone(
 
 
 def test_usage_that_waits_is_never_taken(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, take: Take
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap, take: Take
 ) -> None:
     book(intake, sms("waits", time=OLD))
     taken = take()
@@ -299,7 +299,7 @@ def test_a_run_takes_a_bounded_number_of_rows_a_transaction(
 
 
 def test_a_ledger_ties_between_the_transactions_of_a_run(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, *(sms(f"s{n}", time=OLD) for n in range(TAKEN_ROWS + 5)))
     costing.run(now=NOW)

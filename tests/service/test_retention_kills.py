@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.verify import verify
 from tests.builders import NOW
 from tests.clients import TENANTS, Client, Figures, random_event
@@ -59,7 +59,7 @@ class Campaign:
     engine: sa.Engine
     intake: Intake
     costing: Costing
-    prices: PriceBook
+    prices: FlatMap
     rng: random.Random
     booked: list[dict[str, Any]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -139,7 +139,7 @@ def test_killing_retention_at_any_moment_loses_nothing_and_counts_nothing_twice(
     engine: sa.Engine,
     intake: Intake,
     costing: Costing,
-    prices: PriceBook,
+    prices: FlatMap,
     meterline: Run,
 ) -> None:
     seed = os.environ.get("METERLINE_SEED") or f"{random.SystemRandom().getrandbits(32)}"

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.reports.store import read_plans
 from costing.reports.tenant_grid import (
     MAX_PAGE_SIZE,
@@ -59,7 +59,7 @@ def ids(engine: sa.Engine, **query: Any) -> list[str]:
 
 
 def without_ai_price(engine: sa.Engine) -> Costing:
-    return Costing(engine, load_price_book(ai_flat_fallback=False))
+    return Costing(engine, load_flat_map(ai_flat_fallback=False))
 
 
 def test_a_row_says_all_of_a_tenant(engine: sa.Engine, book: Book) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from collector.events import Rules
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.verify import verify
 from ledger.errors import MissingError
 from ledger.keys import Scope, create_key, find_key
@@ -197,7 +197,7 @@ def test_an_opened_tenant_is_booked_again_also_for_the_time_between(
 
 
 def test_the_usage_of_a_closed_tenant_is_costed_kept_and_ties(
-    engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     book(intake, sms())
     close(engine)

@@ -17,7 +17,7 @@ from collector.intake import Intake
 from collector.webhooks.claims import Notice
 from collector.webhooks.reception import build_reception
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from ledger.engine import create_ledger_engine
 from ledger.errors import UnavailableError
 from ledger.event import Status
@@ -116,7 +116,7 @@ def test_a_fact_on_a_locked_ledger_is_never_taken_for_booked(
 
 
 def test_costing_that_finds_the_ledger_locked_leaves_the_batch_to_the_next_run(
-    impatient: sa.Engine, stranger: sqlite3.Connection, intake: Intake, prices: PriceBook
+    impatient: sa.Engine, stranger: sqlite3.Connection, intake: Intake, prices: FlatMap
 ) -> None:
     intake.book([sms()], only_tenant=None, now=NOW)
     costing = Costing(impatient, prices)

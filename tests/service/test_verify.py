@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.verify import verify
 from ledger.batches import measure_backlog
 from ledger.errors import ConflictError, MissingError
@@ -18,7 +18,7 @@ MUCH_LATER = NOW + timedelta(days=30)
 
 
 def test_verify_ties_after_costing(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"), ai("b"), sms("c", channel="email", direction="inbound"))
     costing.run(now=NOW)
@@ -27,7 +27,7 @@ def test_verify_ties_after_costing(
 
 
 def test_usage_that_waits_is_apart_and_no_difference(
-    engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     book(intake, sms("a"))
     report = verify(engine, prices)
@@ -58,7 +58,7 @@ def test_verify_names_what_differs(
     engine: sa.Engine,
     intake: Intake,
     costing: Costing,
-    prices: PriceBook,
+    prices: FlatMap,
     *,
     damage: str,
     where: str,
@@ -71,7 +71,7 @@ def test_verify_names_what_differs(
 
 
 def test_verify_names_a_pending_batch_that_lost_events(
-    engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     book(intake, sms("a"), sms("b"))
     tamper(engine, "DELETE FROM usage_metrics WHERE event_id = 'a'")
@@ -89,7 +89,7 @@ def test_a_price_book_that_was_edited_in_the_ledger_is_found(
 
 
 def test_rebuild_mends_what_verify_finds_and_journals_closed_days(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"), sms("b", channel="mms"))
     costing.run(now=NOW)
@@ -136,7 +136,7 @@ def test_rates_that_never_rated_anything_did_not_rate_a_deleted_row(
 
 
 def test_rebuild_rates_a_deleted_row_by_the_version_that_it_is_told(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"))
     costing.run(now=NOW)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from exporter.collectors import Collect, collect_costing, collect_prices, collect_relay
 from ledger.session import operator_session
 from ledger.shipping import note_failure, note_recovery
@@ -36,7 +36,7 @@ def read(engine: sa.Engine) -> Read:
 
 
 @pytest.fixture
-def costing(engine: sa.Engine, prices: PriceBook) -> Costing:
+def costing(engine: sa.Engine, prices: FlatMap) -> Costing:
     return Costing(engine, prices, ships=True)
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from exporter.catalogue import METRICS
 from tests.builders import NOW, sms
 from tests.conftest import Book
@@ -37,7 +37,7 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
 
 
 @pytest.fixture
-def costing(engine: sa.Engine, prices: PriceBook) -> Costing:
+def costing(engine: sa.Engine, prices: FlatMap) -> Costing:
     return Costing(engine, prices, ships=True)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from cli import schema
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.verify import verify
 from ledger.engine import create_ledger_engine
 from ledger.gaps import find_gaps
@@ -63,7 +63,7 @@ def test_a_restored_ledger_has_its_walls(restored: sa.Engine) -> None:
 
 
 def test_a_restored_ledger_goes_on_and_agrees_with_itself(restored: sa.Engine) -> None:
-    prices = load_price_book()
+    prices = load_flat_map()
     Costing(restored, prices).run(now=NOW)
     assert [] == list(verify(restored, prices).differences)
 

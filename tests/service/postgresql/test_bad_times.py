@@ -17,7 +17,7 @@ from collector.events import Rules
 from collector.intake import Intake
 from costing.export import ExportLine, read_export
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import Retention
 from costing.verify import verify
 from ledger.engine import Connecting, create_ledger_engine
@@ -56,7 +56,7 @@ def post(intake: Intake, events: list[dict[str, Any]] = EVENTS) -> Counter[str]:
     return Counter(str(result.status) for result in results)
 
 
-def differences(engine: sa.Engine, prices: PriceBook) -> list[str]:
+def differences(engine: sa.Engine, prices: FlatMap) -> list[str]:
     return [difference.where for difference in verify(engine, prices).differences]
 
 
@@ -98,7 +98,7 @@ def test_a_crash_amid_copying_events_is_told_unavailable(
 
 
 def test_a_crash_amid_costing_leaves_the_batches_to_the_next_run(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, crash: Act
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap, crash: Act
 ) -> None:
     post(intake)
     with (
@@ -187,7 +187,7 @@ def hanging_up(engine: sa.Engine, database: Database, *, before: int) -> Iterato
 
 @pytest.mark.parametrize("name", ["booking", "costing", "retention"])
 def test_whoever_dies_between_any_two_statements_leaves_a_ledger_that_ties(
-    engine: sa.Engine, rules: Rules, prices: PriceBook, shared_database: Database, name: str
+    engine: sa.Engine, rules: Rules, prices: FlatMap, shared_database: Database, name: str
 ) -> None:
     intake, costing = Intake(engine, rules=rules), Costing(engine, prices)
     old = [sms(f"S{n}", time="2025-06-01T12:00:00Z") for n in range(3)]
@@ -217,7 +217,7 @@ def test_whoever_dies_between_any_two_statements_leaves_a_ledger_that_ties(
 
 
 def test_two_workers_on_one_batch_cost_it_once_and_the_second_does_not_wait(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     post(intake)
     other = create_ledger_engine(engine.url.render_as_string(hide_password=False))
@@ -267,7 +267,7 @@ CLAIM = (
 
 
 def test_booking_that_a_deadlock_ended_is_done_again_and_stored(
-    stranger: psycopg.Connection[Any], intake: Intake, engine: sa.Engine, prices: PriceBook
+    stranger: psycopg.Connection[Any], intake: Intake, engine: sa.Engine, prices: FlatMap
 ) -> None:
     stranger.execute(CLAIM, ("b",))
     answers: list[Counter[str]] = []

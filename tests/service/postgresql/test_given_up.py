@@ -13,7 +13,7 @@ from collector.intake import Intake
 from collector.relay.job import Relay
 from collector.relay.resend import EVER, make_due
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import Retention
 from costing.verify import verify
 from ledger.models import usage_rollups_daily
@@ -48,12 +48,12 @@ def book(intake: Intake, day: str = "2026-03-09") -> list[str]:
     return [str(result.status) for result in intake.book(events, only_tenant=None, now=NOW)]
 
 
-def count_differences(engine: sa.Engine, prices: PriceBook) -> int:
+def count_differences(engine: sa.Engine, prices: FlatMap) -> int:
     return len(verify(engine, prices).differences)
 
 
 @pytest.fixture
-def relay(engine: sa.Engine, intake: Intake, prices: PriceBook) -> Iterator[Relay]:
+def relay(engine: sa.Engine, intake: Intake, prices: FlatMap) -> Iterator[Relay]:
     """A relay that has two events and their figures to ship."""
     book(intake)
     Costing(engine, prices, ships=True).run(now=NOW)
@@ -63,13 +63,13 @@ def relay(engine: sa.Engine, intake: Intake, prices: PriceBook) -> Iterator[Rela
         yield Relay(engine, target, writer=Writer(target), clock=lambda: NOW)
 
 
-def test_booking(database: Database, intake: Intake, engine: sa.Engine, prices: PriceBook) -> None:
+def test_booking(database: Database, intake: Intake, engine: sa.Engine, prices: FlatMap) -> None:
     give_up(database, "INSERT ON usage_batches")
     assert (["stored", "stored"], 0) == (book(intake), count_differences(engine, prices))
 
 
 def test_costing(
-    database: Database, intake: Intake, costing: Costing, engine: sa.Engine, prices: PriceBook
+    database: Database, intake: Intake, costing: Costing, engine: sa.Engine, prices: FlatMap
 ) -> None:
     book(intake)
     give_up(database, "INSERT ON usage_rollups_daily")
@@ -110,7 +110,7 @@ def test_a_mark_of_the_relay(database: Database, relay: Relay, change: str) -> N
 
 
 def test_a_lease_that_is_taken_again(
-    database: Database, engine: sa.Engine, intake: Intake, prices: PriceBook, relay: Relay
+    database: Database, engine: sa.Engine, intake: Intake, prices: FlatMap, relay: Relay
 ) -> None:
     relay.run()
     intake.book([sms("c")], only_tenant=None, now=NOW)

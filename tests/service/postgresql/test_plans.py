@@ -24,7 +24,7 @@ from collector.metadata import MetadataPolicy
 from collector.relay.job import Relay
 from costing.export import read_export
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.reports.features import features
 from costing.reports.series import series
 from costing.reports.summary import summary
@@ -208,7 +208,7 @@ def retain(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
 
 def ship(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     book(engine, intake, costing)
-    Costing(engine, load_price_book(), ships=True).run(now=NOW)
+    Costing(engine, load_flat_map(), ships=True).run(now=NOW)
     with closing(InfluxTwoStandIn()) as server:
         server.buckets["meterline"] = {"id": "b", "name": "meterline"}
         target = Target(url=server.url, token=TOKEN, org=ORG)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import Retention
 from costing.store import lock_costing
 from ledger.engine import Connecting, create_ledger_engine
@@ -31,7 +31,7 @@ OLD = "2025-06-01T12:00:00Z"
 HOLD_COSTING = "SELECT FROM costing_state WHERE tenant_id = 'acme' FOR UPDATE"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'"
 
-Act = Callable[[sa.Engine, PriceBook], object]
+Act = Callable[[sa.Engine, FlatMap], object]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def connect(ledger_url: str) -> Iterator[Callable[[Limits], sa.Engine]]:
 def test_a_tenant_whose_usage_somebody_holds_keeps_no_other_from_being_costed(
     stranger: psycopg.Connection[Any],
     connect: Callable[[Limits], sa.Engine],
-    prices: PriceBook,
+    prices: FlatMap,
     limits: Limits,
 ) -> None:
     stranger.execute(b"SELECT FROM usage_batches WHERE tenant_id = 'acme' FOR UPDATE")
@@ -81,21 +81,21 @@ def test_a_tenant_whose_usage_somebody_holds_keeps_no_other_from_being_costed(
     assert (1, [ACME]) == (outcome.batches, [failure.tenant_id for failure in outcome.failures])
 
 
-def work_once(engine: sa.Engine, prices: PriceBook) -> None:
+def work_once(engine: sa.Engine, prices: FlatMap) -> None:
     Costing(engine, prices).run(now=NOW, wait=True)
 
 
-def rebuild(engine: sa.Engine, prices: PriceBook) -> None:
+def rebuild(engine: sa.Engine, prices: FlatMap) -> None:
     Costing(engine, prices).rebuild(ACME, now=NOW)
 
 
-def retain(engine: sa.Engine, _prices: PriceBook) -> None:
+def retain(engine: sa.Engine, _prices: FlatMap) -> None:
     retention = Retention(engine, days=90)
     for due in retention.find_due(ACME, now=NOW):
         list(retention.take(due))
 
 
-def show_limit(engine: sa.Engine, _prices: PriceBook) -> object:
+def show_limit(engine: sa.Engine, _prices: FlatMap) -> object:
     with tenant_session(engine, ACME, write=True) as session:
         lock_costing(session, now=NOW)
         return session.connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
@@ -109,7 +109,7 @@ def is_waited_for(stranger: psycopg.Connection[Any]) -> bool:
 
 @pytest.fixture
 def outwait(
-    stranger: psycopg.Connection[Any], connect: Callable[[Limits], sa.Engine], prices: PriceBook
+    stranger: psycopg.Connection[Any], connect: Callable[[Limits], sa.Engine], prices: FlatMap
 ) -> Callable[[Act], list[object]]:
     """Hold a tenant's costing for longer than others wait for locks; return what came of it."""
 
@@ -159,7 +159,7 @@ def test_a_tenant_whose_usage_somebody_holds_keeps_retention_from_no_other(
 
 
 def test_a_worker_costs_no_more_tenants_at_once_than_it_keeps_connections(
-    ledger_url: str, prices: PriceBook, stranger: psycopg.Connection[Any]
+    ledger_url: str, prices: FlatMap, stranger: psycopg.Connection[Any]
 ) -> None:
     stranger.execute(b"SELECT FROM usage_batches FOR UPDATE")  # each of them waits until it ends
     engine = create_ledger_engine(

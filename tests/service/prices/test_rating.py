@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from collector.events import Rules
 from collector.intake import Intake
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, load_price_book
+from costing.pricing.flat import FlatMap, load_flat_map
 from costing.pricing.published import take_snapshot
 from costing.pricing.store import append_catalogue
 from costing.verify import verify
@@ -71,7 +71,7 @@ def test_without_the_flat_fallback_models_of_the_catalogue_keep_their_price(
 ) -> None:
     for number, model in enumerate(("gpt-4o", "house-llm")):
         book(intake, ai(str(number), metadata={**TOKENS, "model": model}))
-    Costing(engine, load_price_book(ai_flat_fallback=False)).run(now=NOW)
+    Costing(engine, load_flat_map(ai_flat_fallback=False)).run(now=NOW)
     found = {row.key.model: (row.price_source, row.estimated_cost) for row in rows(engine)}
     assert {"gpt-4o": ("genai-prices", 7_500_000), "house-llm": (None, None)} == found
 
@@ -108,7 +108,7 @@ def test_a_deployment_costs_what_its_alias_says_whatever_its_name_looks_like(
 
 
 def test_a_price_that_comes_prices_rows_of_closed_days_once_and_journals_them(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a", **INBOUND))
     costing.run(now=NOW)
@@ -151,7 +151,7 @@ def test_a_row_that_a_worker_with_an_older_book_left_unpriced_is_priced_by_its_n
     other_intake: Intake,
     costing: Costing,
 ) -> None:
-    other = Costing(other_engine, load_price_book())
+    other = Costing(other_engine, load_flat_map())
     book(intake, sms("a", **INBOUND))
 
     def price_comes() -> None:
@@ -173,7 +173,7 @@ def test_a_row_that_a_worker_with_an_older_book_left_unpriced_is_priced_by_its_n
 
 
 def test_workers_that_backprice_at_once_price_each_row_once(
-    engine: sa.Engine, other_engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, other_engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     book(intake, *(sms(f"a{n}", feature=f"f{n}", **INBOUND) for n in range(20)))
     Costing(engine, prices).run(now=NOW)
@@ -209,7 +209,7 @@ def test_a_price_that_comes_prices_all_rows_page_by_page(
 KILLED = """
 import os, signal, sys
 from costing.job import Costing
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from ledger.engine import create_ledger_engine
 from tests.builders import NOW
 from tests.interleaving import before_write
@@ -218,13 +218,13 @@ engine = create_ledger_engine(sys.argv[1])
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
 # The first transaction lacks the rates, the second keeps them, the third would write the row.
 with before_write(engine, die, at=int(sys.argv[2])):
-    Costing(engine, load_price_book()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(now=NOW)
 """
 
 
 @pytest.mark.parametrize("at", [2, 3])
 def test_a_worker_that_is_killed_around_keeping_its_rates_leaves_a_sound_ledger(
-    engine: sa.Engine, ledger_url: str, intake: Intake, prices: PriceBook, at: int
+    engine: sa.Engine, ledger_url: str, intake: Intake, prices: FlatMap, at: int
 ) -> None:
     lay(engine, rate("sms_segment", "0.5", EARLY, tenant="acme"))
     book(intake, sms("a"))
@@ -248,7 +248,7 @@ LAYERS = (
 
 @pytest.mark.usefixtures("catalogue")
 def test_each_layer_rates_its_rows_and_everything_ties(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     lay(engine, *LAYERS)
     models = ("house-llm", "other-llm", "our-4o", "unknown-llm")
@@ -279,7 +279,7 @@ def test_each_layer_rates_its_rows_and_everything_ties(
 
 
 def test_a_lost_row_is_rated_by_the_only_rates_it_can_have_had_whatever_others_pay(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     lay(engine, table("markups", percent="15", tenant="karachi", starts_on=EARLY))
     book(intake, sms("a"), sms("k", tenant="karachi"))
@@ -305,7 +305,7 @@ def test_a_lost_row_that_may_have_had_a_markup_or_not_is_not_guessed(
 
 
 def test_a_lost_row_whose_rates_are_lost_too_is_rated_by_rates_that_are_kept(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"))
     costing.run(now=NOW)
@@ -326,7 +326,7 @@ def test_a_lost_row_whose_rates_are_lost_too_is_rated_by_rates_that_are_kept(
     ],
 )
 def test_a_price_that_was_edited_in_the_ledger_is_found_and_rates_nothing(
-    engine: sa.Engine, intake: Intake, costing: Costing, prices: PriceBook, change: str
+    engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap, change: str
 ) -> None:
     lay(engine, rate("sms_segment", "0.5", EARLY, tenant="acme"))
     book(intake, sms("a"))

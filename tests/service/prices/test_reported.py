@@ -11,7 +11,7 @@ from api.app import create_app
 from api.services import Services
 from costing.export import ExportLine, read_export
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.reported import read_reported
 from ledger.errors import ConflictError
 from ledger.keys import Scope
@@ -70,7 +70,7 @@ def test_a_row_that_came_late_was_not_there_before(
 
 
 def test_a_repriced_day_still_says_what_it_cost_before(
-    engine: sa.Engine, book: Book, prices: PriceBook
+    engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
     book(sms("a"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
@@ -100,7 +100,7 @@ def test_a_mended_row_still_says_what_it_wrongly_said(
 
 
 def test_what_is_reported_after_the_last_change_is_what_is_exported_now(
-    engine: sa.Engine, book: Book, costing: Costing, intake: Any, prices: PriceBook
+    engine: sa.Engine, book: Book, costing: Costing, intake: Any, prices: FlatMap
 ) -> None:
     book(
         sms("a"),
@@ -122,7 +122,7 @@ def test_a_day_that_had_not_closed_is_refused(engine: sa.Engine, book: Book) -> 
 
 
 def test_the_command_writes_what_was_reported(
-    engine: sa.Engine, book: Book, meterline: Any, prices: PriceBook
+    engine: sa.Engine, book: Book, meterline: Any, prices: FlatMap
 ) -> None:
     book(sms("a"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
@@ -139,7 +139,7 @@ def test_the_command_writes_what_was_reported(
 
 
 def test_the_same_is_told_over_http(
-    services: Services, engine: sa.Engine, intake: Any, costing: Costing, prices: PriceBook
+    services: Services, engine: sa.Engine, intake: Any, costing: Costing, prices: FlatMap
 ) -> None:
     intake.book([sms("a", time="2026-03-05T12:00:00Z")], only_tenant=None, now=NOW)
     costing.run(now=noon(date(2026, 3, 6)))

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from costing.job import Costing
-from costing.pricing.flat import PriceBook, load_price_book
+from costing.pricing.flat import FlatMap, load_flat_map
 from costing.pricing.store import read_book
 from costing.repricing import store as pages
 from costing.repricing.job import Repricing, Scope, parse_reason
@@ -31,7 +31,7 @@ KARACHI = TenantId("karachi")
 
 
 def repricing(
-    engine: sa.Engine, flat: PriceBook, dates: DateRange = DAYS, model: str | None = None
+    engine: sa.Engine, flat: FlatMap, dates: DateRange = DAYS, model: str | None = None
 ) -> Repricing:
     with operator_session(engine) as session:
         return Repricing(engine, read_book(session, flat), Scope(dates, model))
@@ -39,7 +39,7 @@ def repricing(
 
 def reprice(
     engine: sa.Engine,
-    flat: PriceBook,
+    flat: FlatMap,
     tenant_id: TenantId = ACME,
     *,
     now: datetime = MUCH_LATER,
@@ -58,7 +58,7 @@ def costs(engine: sa.Engine, tenant_id: TenantId = ACME) -> list[int | None]:
 
 
 def test_rows_take_the_price_that_the_book_has_now_for_their_date(
-    engine: sa.Engine, book: Book, prices: PriceBook
+    engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
     book(sms("a"), sms("b", channel="mms"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
@@ -69,7 +69,7 @@ def test_rows_take_the_price_that_the_book_has_now_for_their_date(
 
 
 def test_a_day_before_the_start_of_a_price_does_not_change(
-    engine: sa.Engine, book: Book, prices: PriceBook
+    engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
     book(sms("a", time="2026-03-08T12:00:00Z"), sms("b"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
@@ -78,7 +78,7 @@ def test_a_day_before_the_start_of_a_price_does_not_change(
 
 
 def test_changes_of_closed_days_are_journalled_with_the_reason(
-    engine: sa.Engine, book: Book, prices: PriceBook
+    engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
     book(sms("a"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
@@ -94,7 +94,7 @@ def test_changes_of_closed_days_are_journalled_with_the_reason(
     )
 
 
-def test_repricing_again_changes_nothing(engine: sa.Engine, book: Book, prices: PriceBook) -> None:
+def test_repricing_again_changes_nothing(engine: sa.Engine, book: Book, prices: FlatMap) -> None:
     book(sms("a"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
     reprice(engine, prices)
@@ -102,9 +102,7 @@ def test_repricing_again_changes_nothing(engine: sa.Engine, book: Book, prices: 
     assert (Sums(), before, 1) == (reprice(engine, prices), rows(engine), len(journal(engine)))
 
 
-def test_what_changed_is_due_for_the_series(
-    engine: sa.Engine, book: Book, prices: PriceBook
-) -> None:
+def test_what_changed_is_due_for_the_series(engine: sa.Engine, book: Book, prices: FlatMap) -> None:
     book(sms("a"), sms("b", time="2026-03-08T12:00:00Z"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
     reprice(engine, prices)
@@ -119,7 +117,7 @@ def test_what_changed_is_due_for_the_series(
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(
-    engine: sa.Engine, book: Book, prices: PriceBook
+    engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
     book(sms("a"), ai("b"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
@@ -132,7 +130,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
 
 
 def test_only_the_model_and_the_tenant_and_the_days_that_are_named_change(
-    engine: sa.Engine, book: Book, prices: PriceBook
+    engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
     other = {"model": "other-llm", "input_tokens": 1000, "output_tokens": 500}
     book(
@@ -152,7 +150,7 @@ def test_usage_that_has_no_price_any_more_is_unpriced_and_told_as_that(
     engine: sa.Engine, book: Book
 ) -> None:
     book(ai("a"))
-    done = reprice(engine, load_price_book(ai_flat_fallback=False))
+    done = reprice(engine, load_flat_map(ai_flat_fallback=False))
     row = only_row(engine)
     assert (Sums(1, 5_000_000, 0, 0, 1), State.UNPRICED, None) == (
         done,
@@ -162,7 +160,7 @@ def test_usage_that_has_no_price_any_more_is_unpriced_and_told_as_that(
 
 
 def test_pages_of_any_size_come_to_the_same(
-    engine: sa.Engine, book: Book, prices: PriceBook, monkeypatch: pytest.MonkeyPatch
+    engine: sa.Engine, book: Book, prices: FlatMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "PAGE_ROWS", 2)
     book(*(sms(str(n), time=f"2026-03-0{1 + n % 5}T12:00:00Z", feature=f"f{n}") for n in range(9)))
@@ -173,7 +171,7 @@ def test_pages_of_any_size_come_to_the_same(
 
 
 def test_a_repricing_that_was_stopped_amid_a_tenant_is_finished_by_running_it_again(
-    engine: sa.Engine, book: Book, prices: PriceBook, monkeypatch: pytest.MonkeyPatch
+    engine: sa.Engine, book: Book, prices: FlatMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "PAGE_ROWS", 2)
     book(*(sms(str(n), feature=f"f{n}") for n in range(5)))
@@ -195,7 +193,7 @@ def test_a_repricing_that_was_stopped_amid_a_tenant_is_finished_by_running_it_ag
 
 
 def test_late_usage_takes_the_price_of_the_repriced_row(
-    engine: sa.Engine, book: Book, prices: PriceBook
+    engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
     book(sms("a"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
@@ -264,7 +262,7 @@ def test_the_command_refuses_a_file_with_faults_by_line_and_changes_nothing(
     )
 
 
-def test_an_opening_balance_is_left_alone(engine: sa.Engine, book: Book, prices: PriceBook) -> None:
+def test_an_opening_balance_is_left_alone(engine: sa.Engine, book: Book, prices: FlatMap) -> None:
     book(sms("a"))
     with tenant_session(engine, ACME, write=True) as session:
         session.connection.exec_driver_sql("UPDATE usage_rollups_daily SET price_version = 'sp3'")

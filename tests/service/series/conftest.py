@@ -11,7 +11,7 @@ from collector.influx.target import Target
 from collector.influx.writer import Writer
 from collector.relay.job import Relay
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from ledger.clock import system_clock
 from tests.servers.faults import FaultProxy
 from tests.servers.influx import Influx
@@ -32,7 +32,7 @@ def target(influx: Influx) -> Target:
 
 
 @pytest.fixture
-def costing(engine: sa.Engine, prices: PriceBook) -> Costing:
+def costing(engine: sa.Engine, prices: FlatMap) -> Costing:
     return Costing(engine, prices, ships=True)
 
 

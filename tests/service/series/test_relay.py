@@ -12,7 +12,7 @@ from collector.influx.target import Target
 from collector.intake import Intake
 from collector.relay import store
 from costing.job import Costing
-from costing.pricing.flat import PriceBook
+from costing.pricing.flat import FlatMap
 from costing.retention import Retention
 from ledger.models import unshipped_batches, usage_metrics
 from ledger.session import operator_session
@@ -263,7 +263,7 @@ def test_usage_that_waits_for_costing_is_not_shipped(
 
 
 def test_where_no_influxdb_is_configured_nothing_accumulates(
-    engine: sa.Engine, intake: Intake, prices: PriceBook
+    engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     book_only(intake, sms("a"))
     Costing(engine, prices).run(now=NOW)

@@ -16,7 +16,7 @@ from costing.pricing.comparing import (
     renamed_models,
 )
 from costing.pricing.entries import Entry
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.pricing.resolution import Book, Kind
 from ledger.tenant import TenantId
 from ledger.units import Unit, load_catalogue
@@ -30,7 +30,7 @@ DEAR = {"ai_input_token": ("3", 1_000_000), "ai_output_token": ("2", 1_000_000)}
 
 def book(*tables: str) -> Book:
     laid: list[Entry] = [line.entry for line in read(*tables)] if tables else []
-    return Book(flat=load_price_book(), laid=laid)
+    return Book(flat=load_flat_map(), laid=laid)
 
 
 def listed(

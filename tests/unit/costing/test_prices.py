@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from costing.pricing.flat import build_price_book, load_price_book, restore_price_book
+from costing.pricing.flat import build_flat_map, load_flat_map, restore_flat_map
 from ledger.errors import InvalidError
 from ledger.units import load_catalogue
 
@@ -35,35 +35,35 @@ def document(**rates: Any) -> dict[str, Any]:
 def test_the_book_that_ships_has_the_rates_of_the_brief(
     unit: str, direction: str, nanos: int
 ) -> None:
-    assert Fraction(nanos) == load_price_book().rate(UNITS[unit], direction)
+    assert Fraction(nanos) == load_flat_map().rate(UNITS[unit], direction)
 
 
 @pytest.mark.parametrize(
     ("unit", "direction"), [("email_recipient", "inbound"), ("ai_audio_millisecond", "outbound")]
 )
 def test_what_nobody_priced_has_no_rate(unit: str, direction: str) -> None:
-    assert load_price_book().rate(UNITS[unit], direction) is None
+    assert load_flat_map().rate(UNITS[unit], direction) is None
 
 
 def test_without_the_flat_fallback_ai_has_no_rate() -> None:
-    book = load_price_book(ai_flat_fallback=False)
+    book = load_flat_map(ai_flat_fallback=False)
     assert book.rate(UNITS["ai_input_token"], "outbound") is None
 
 
 def test_other_rates_are_another_version() -> None:
-    one, other = (build_price_book(document(sms={"outbound": rate})) for rate in ("0.01", "0.02"))
+    one, other = (build_flat_map(document(sms={"outbound": rate})) for rate in ("0.01", "0.02"))
     assert one.price_version != other.price_version
 
 
 def test_the_order_of_entries_makes_no_other_version() -> None:
-    one = build_price_book(document(sms={"outbound": "1"}, mms={"outbound": "2"}))
-    other = build_price_book(document(mms={"outbound": "2"}, sms={"outbound": "1"}))
+    one = build_flat_map(document(sms={"outbound": "1"}, mms={"outbound": "2"}))
+    other = build_flat_map(document(mms={"outbound": "2"}, sms={"outbound": "1"}))
     assert one.price_version == other.price_version
 
 
 def test_a_kept_book_is_the_same_book() -> None:
-    book = load_price_book()
-    assert book == restore_price_book(book.document)
+    book = load_flat_map()
+    assert book == restore_flat_map(book.document)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_kept_book_is_the_same_book() -> None:
 )
 def test_faults_of_a_book_are_named(broken: dict[str, Any], fault: str) -> None:
     with pytest.raises(InvalidError) as refused:
-        build_price_book({**document(), **broken})
+        build_flat_map({**document(), **broken})
     assert fault in refused.value.message
 
 
@@ -93,7 +93,7 @@ def test_all_faults_of_a_file_are_listed_together_with_its_name(tmp_path: Path) 
     path = tmp_path / "mine.toml"
     path.write_text('name = "mine"\ncurrency = "EUR"\n[rates.sms]\noutbound = 0.1\n')
     with pytest.raises(InvalidError) as refused:
-        load_price_book(path)
+        load_flat_map(path)
     found = [part in refused.value.message for part in ("mine.toml", "currency", "rates.sms")]
     assert [True, True, True] == found
 
@@ -103,11 +103,11 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
     with pytest.raises(InvalidError) as refused:
-        load_price_book(path)
+        load_flat_map(path)
     assert "invalid_price_book" == refused.value.code
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidError) as refused:
-        load_price_book(tmp_path / "mine.toml")
+        load_flat_map(tmp_path / "mine.toml")
     assert "invalid_price_book" == refused.value.code

@@ -2,13 +2,13 @@ from datetime import date
 
 import pytest
 
-from costing.pricing.flat import build_price_book, load_price_book
+from costing.pricing.flat import build_flat_map, load_flat_map
 from costing.pricing.rating import UNPRICED, Rated, rate_usage
 from ledger.measures import Measures
 from ledger.money import Nanos
 from ledger.rollups import RollupKey, State
 
-BOOK = load_price_book()
+BOOK = load_flat_map()
 
 
 def key(channel: str, direction: str = "outbound") -> RollupKey:
@@ -41,7 +41,7 @@ def test_a_failed_message_costs_its_fee_in_either_direction(channel: str, direct
 
 
 def test_a_failed_message_is_unpriced_in_a_book_without_the_fee() -> None:
-    book = build_price_book(
+    book = build_flat_map(
         {"name": "old", "currency": "USD", "rates": {"sms": {"outbound": "0.01"}}}
     )
     failed = key("sms")._replace(price_class="failed")
@@ -68,7 +68,7 @@ def test_usage_that_nobody_priced_is_unpriced(channel: str, direction: str) -> N
 
 
 def test_a_price_of_zero_is_free_not_unpriced() -> None:
-    free = build_price_book({"name": "f", "currency": "USD", "rates": {"sms": {"outbound": "0"}}})
+    free = build_flat_map({"name": "f", "currency": "USD", "rates": {"sms": {"outbound": "0"}}})
     expected = Rated(Nanos(0), "flat", State.FREE)
     assert expected == rate_usage(free, key("sms"), Measures(quantity=4))
 
@@ -79,5 +79,5 @@ def test_no_usage_costs_nothing_at_any_price() -> None:
 
 def test_a_fraction_of_a_nano_dollar_is_rounded_once_per_row() -> None:
     rates = {"sms": {"outbound": "0.0000000004"}}
-    book = build_price_book({"name": "tiny", "currency": "USD", "rates": rates})
+    book = build_flat_map({"name": "tiny", "currency": "USD", "rates": rates})
     assert 2 == rate_usage(book, key("sms"), Measures(quantity=5)).cost

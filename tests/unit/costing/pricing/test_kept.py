@@ -22,7 +22,7 @@ from costing.pricing.entries import (
     read_entry,
     write_entry,
 )
-from costing.pricing.flat import load_price_book, restore_price_book
+from costing.pricing.flat import load_flat_map, restore_flat_map
 from costing.pricing.matching import matches, part_dates
 from costing.pricing.published import PROVIDER, take_snapshot
 from ledger.errors import InvalidError, MissingError
@@ -125,9 +125,9 @@ def test_what_is_no_card_is_refused(document: str) -> None:
 
 
 def test_a_kept_flat_map_with_a_markup_is_the_same() -> None:
-    marked = load_price_book().mark_up("15")
-    assert marked == restore_price_book(marked.document)
-    assert marked.price_version != load_price_book().price_version
+    marked = load_flat_map().mark_up("15")
+    assert marked == restore_flat_map(marked.document)
+    assert marked.price_version != load_flat_map().price_version
 
 
 def test_a_kept_catalogue_is_the_same() -> None:

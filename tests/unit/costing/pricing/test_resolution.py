@@ -10,7 +10,7 @@ from costing.pricing.books import Kept
 from costing.pricing.card import Amount, Rates
 from costing.pricing.catalogue import Catalogue
 from costing.pricing.entries import ALL, AliasEntry, Entry, MarkupEntry, RateEntry, Scope
-from costing.pricing.flat import load_price_book
+from costing.pricing.flat import load_flat_map
 from costing.pricing.published import take_snapshot
 from costing.pricing.resolution import Book, Dated, Kind
 from ledger.period import FIRST_DATE
@@ -28,7 +28,7 @@ SMS, TOKEN, OUT, CACHED = (
 )
 AUDIO = "ai_audio_millisecond"
 
-FLAT = load_price_book()
+FLAT = load_flat_map()
 
 
 @pytest.fixture(scope="module")
