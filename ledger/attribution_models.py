@@ -21,6 +21,8 @@ provider_mappings = sa.Table(
     sa.Column("valid_from", UtcDateTime, nullable=False),
     sa.Column("label", plain_text(128)),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # Which row it ends, where it is nobody's from then on.
+    sa.Column("ends", sa.BigInteger),
     sa.Index(None, "kind", "value"),
 )
 
@@ -42,6 +44,10 @@ unattributed_usage = sa.Table(
     # Its facts, while they are on their way: what they left may be taken by retention meanwhile.
     sa.Column("luggage", sa.Text),
     sa.Column("arrived_at", UtcDateTime),
+    # The provider's id of the usage, where it waits under one of ours.
+    sa.Column("provider_id", plain_text(255)),
+    # The key that signed it is one owner's alone: so is the usage, whatever else is known of it.
+    sa.Column("of_owner", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 _OPEN = unattributed_usage.c.arrived_at.is_(None)
 sa.Index(

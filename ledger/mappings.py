@@ -28,6 +28,8 @@ class ProviderMapping:
         key_mark: which key made the hash; None: the value is no hash.
         tenant_id: whose it is from `valid_from` on; None: nobody's.
         label: what people call it.
+        ends: the row that this one ends, where it is an end: any other that is in force by then
+            goes on. None: no end, or one of whatever is in force.
     """
 
     mapping_id: int
@@ -39,6 +41,7 @@ class ProviderMapping:
     valid_from: datetime
     label: str | None
     created_at: datetime
+    ends: int | None = None
 
 
 def append_mapping(  # noqa: PLR0913 - each argument is a column; keyword-only keeps calls readable
@@ -51,6 +54,7 @@ def append_mapping(  # noqa: PLR0913 - each argument is a column; keyword-only k
     tenant_id: TenantId | None,
     valid_from: datetime,
     label: str | None,
+    ends: int | None = None,
     now: datetime,
 ) -> ProviderMapping:
     """Append a row. Operators write one at a time, so its number is the next one."""
@@ -65,6 +69,7 @@ def append_mapping(  # noqa: PLR0913 - each argument is a column; keyword-only k
         valid_from=valid_from,
         label=label,
         created_at=now,
+        ends=ends,
     )
     values = {name: getattr(appended, name) for name in _COLUMNS.keys()}  # noqa: SIM118 - no dict
     session.connection.execute(sa.insert(provider_mappings).values(values))

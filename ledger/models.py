@@ -49,6 +49,9 @@ api_keys = sa.Table(
     sa.Column("revoked_at", UtcDateTime),
 )
 
+IS_TOLD_OF = sa.text("channel <> 'ai' AND usage_id IS NULL")
+"""The condition on raw rows that they are events of which providers may tell facts."""
+
 usage_metrics = sa.Table(
     "usage_metrics",
     metadata,
@@ -78,6 +81,14 @@ usage_metrics = sa.Table(
     sa.Column("corrects", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "tenant_id", "batch_id"),
     sa.Index(None, "tenant_id", "date"),
+)
+# Whose event has an id, over all tenants: what a provider tells of a usage, and nobody knows whose
+# it is, is of the tenant that the SDK booked it for. Providers tell nothing of AI.
+sa.Index(
+    "ix_usage_metrics_event_id",
+    usage_metrics.c.event_id,
+    sqlite_where=IS_TOLD_OF,
+    postgresql_where=IS_TOLD_OF,
 )
 
 # What is left of a raw row that retention took: enough to answer its event, sent again. A row is

@@ -17,6 +17,7 @@ from api.body import read_whole_body
 from api.errors import PROBLEM_RESPONSE, UnsupportedTypeError
 from api.services import Services
 from api.webhooks.signatures import TwilioRequest, missing_signature, not_configured
+from collector.facts.claim import Claim, ClaimKind
 from collector.webhooks.claims import Ignored, Notice, Scope, named_tenant
 from collector.webhooks.features import FeatureRules, as_feature
 from collector.webhooks.sendgrid_events import read_events
@@ -129,10 +130,11 @@ def _read_twilio(read: _ReadForm, services: Services, now: datetime) -> _Said:
     query = request.query_string.decode("latin-1")
     target = f"{request.path}?{query}" if query else request.path
     shared = request.headers.get("X-Twilio-Webhooks-Signature-Settings")
-    signatures.check(TwilioRequest(target, form, signature, shared))
+    account = signatures.check(TwilioRequest(target, form, signature, shared))
     scope = Scope(
         tenant=named_tenant(request.args.get("tenant")),
         feature=as_feature(request.args.get("feature")),
+        owner=None if account is None else Claim(ClaimKind.ACCOUNT, account),
     )
     return read(_each_once(form), scope, services.settings.feature_rules, now=now)
 

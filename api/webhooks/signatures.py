@@ -44,7 +44,8 @@ class TwilioSignatures:
     Args:
         public_url: of this server, as Twilio calls it.
         tokens: auth tokens; one with an owner counts for webhooks of that account alone.
-        shared_keys: secrets that count where Twilio says that it signs with a shared key.
+        shared_keys: secrets that count where Twilio says that it signs with a shared key, with
+            owners as tokens have them.
     """
 
     def __init__(self, public_url: str, tokens: _Owned, shared_keys: _Owned) -> None:
@@ -56,10 +57,10 @@ class TwilioSignatures:
         self._public_url = public_url
         self._algorithm_of = get_signature_algorithm
         self._tokens: _Validators = [(owner, RequestValidator(token)) for owner, token in tokens]
-        self._shared: _Validators = [(None, RequestValidator(secret)) for _, secret in shared_keys]
+        self._shared: _Validators = [(owner, RequestValidator(key)) for owner, key in shared_keys]
 
-    def check(self, sent: TwilioRequest) -> None:
-        """Let a webhook pass that Twilio signed.
+    def check(self, sent: TwilioRequest) -> str | None:
+        """Let a webhook pass that Twilio signed; return the account whose key alone it was.
 
         Raises:
             ForbiddenError: `invalid_signature`.
@@ -71,7 +72,7 @@ class TwilioSignatures:
             if owner in {None, account} and validator.validate(
                 url, sent.form, sent.signature, algorithm
             ):
-                return
+                return owner
         raise _invalid()
 
 

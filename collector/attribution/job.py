@@ -6,20 +6,23 @@ books these facts in the target. Whoever comes after a kill between them does th
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from collector.attribution.holders import find_booked, only_one
 from collector.attribution.luggage import dump_facts, load_facts
-from collector.attribution.resolution import Histories, decide, make_histories
+from collector.attribution.resolution import Histories, decide, make_histories, names_a_tenant
 from collector.attribution.store import (
     Departure,
     Entry,
     Journey,
     Waiting,
     find_covered,
+    list_waiting,
     lock_entries,
     note_arrivals,
     note_departures,
@@ -42,6 +45,9 @@ MOVED_FACT = "meterline-moved"
 
 _AT_ONCE = 200
 """Most usages in one transaction, so that nobody waits long for a lock."""
+
+_LOOKED_AT_ONCE = 2000
+"""Usages that are looked up together, which locks nothing."""
 
 _Whose = Callable[[Entry], TenantId | None]
 
@@ -77,7 +83,9 @@ class Attribution:
             UnavailableError: the ledger did not answer.
         """
         arrived = self.arrive(now=now)
-        usages, failures = arrived.usages, arrived.failures
+        booked = self.move_to_events(now=now)
+        usages = arrived.usages + booked.usages
+        failures = arrived.failures + booked.failures
         with operator_session(self._engine) as session:
             waiting = read_waiting(session)
             values = {claim.value for group in waiting for claim in group.claims}
@@ -103,6 +111,30 @@ class Attribution:
             UnavailableError: the ledger did not answer.
         """
         return self._move(targets.keys(), lambda entry: targets[entry.usage_id], now=now)
+
+    def move_to_events(self, *, now: datetime) -> Attributed:
+        """Move usages that wait to the tenants for which the SDK has booked them meanwhile.
+
+        Raises:
+            UnavailableError: the ledger did not answer.
+        """
+        done, after = Attributed(0), ""
+        while True:
+            with operator_session(self._engine) as session:
+                part = list_waiting(session, after=after, limit=_LOOKED_AT_ONCE)
+                open_to = [entry for entry in part if not names_a_tenant(entry.claims)]
+                booked = find_booked(session, {entry.provider_id for entry in open_to})
+            targets = {
+                entry.usage_id: target
+                for entry in open_to
+                if (target := only_one(booked.get(entry.provider_id, ()))) is not None
+            }
+            for some in _parts(targets):
+                moved = self.move({key: targets[key] for key in some}, now=now)
+                done = Attributed(done.usages + moved.usages, done.failures + moved.failures)
+            if len(part) < _LOOKED_AT_ONCE:
+                return done
+            after = part[-1].usage_id
 
     def arrive(self, usage_ids: Collection[str] | None = None, *, now: datetime) -> Attributed:
         """Book what is in transit, of these usages or of all, where it goes.
@@ -164,6 +196,11 @@ class Attribution:
         insist(note)
 
 
+def _parts(usage_ids: Iterable[str]) -> list[list[str]]:
+    ordered = sorted(usage_ids)
+    return [ordered[n : n + _AT_ONCE] for n in range(0, len(ordered), _AT_ONCE)]
+
+
 def _covered_since(
     group: Waiting, histories: Histories, tenants: Mapping[TenantId, Tenant]
 ) -> datetime | None:
@@ -197,7 +234,7 @@ def _leave(
     reversals = [_reversal(facts[usage_id], now) for usage_id in leaving]
     answers = book_facts(session, reversals, now=now)
     departures = [
-        _depart(going[usage_id], balances[usage_id], facts[usage_id])
+        _depart(entries[usage_id], going[usage_id], balances[usage_id], facts[usage_id])
         for usage_id, answer in zip(leaving, answers, strict=True)
         if answer is not Booked.EXPIRED
     ]
@@ -225,12 +262,17 @@ def _reversal(told: Collection[DatedFact], now: datetime) -> Fact:
     )
 
 
-def _depart(target: TenantId, balance: Balance, told: Collection[DatedFact]) -> Departure:
+def _depart(
+    entry: Entry, target: TenantId, balance: Balance, told: Collection[DatedFact]
+) -> Departure:
     """Return what is written down of a usage: what was booked for it, and all its facts."""
-    facts = sorted((one.fact for one in told), key=lambda fact: fact.fact_id)
+    facts = [
+        replace(one.fact, usage_id=entry.provider_id)
+        for one in sorted(told, key=lambda one: one.fact.fact_id)
+    ]
     booked = balance.booked
     return Departure(
-        facts[0].usage_id,
+        entry.usage_id,
         target,
         None if booked is None else booked.channel,
         0 if booked is None else booked.measures.quantity,

@@ -54,8 +54,8 @@ def add_mapping(
 ) -> tuple[MappedPeriod, bool]:
     """Map what a provider names to a tenant; return the mapping and whether it is new.
 
-    What was mapped before ends where this begins; what begins later stays. The same again changes
-    nothing.
+    What was mapped before ends where this begins, and an end of that is none any more; what begins
+    later stays. The same again changes nothing.
 
     Raises:
         InvalidError: `unknown_mapping_kind`, `invalid_mapping_value`, `missing_hash_key`,
@@ -74,10 +74,13 @@ def add_mapping(
             key="tenant",
             value=tenant.tenant_id,
         )
-    there = find_in_force(_history(session, key.kind, key.value), start)
+    history = _history(session, key.kind, key.value)
+    there = find_in_force(history, start)
     is_same = there is not None and there.tenant_id == tenant.tenant_id
     if there is not None and is_same and label in {None, there.label}:
-        return _period(session, there), False
+        after = next((row for row in history if row.valid_from > there.valid_from), None)
+        if after is None or after.tenant_id is not None:  # nothing ends it that was not to be
+            return _period(session, there), False
     row = append_mapping(
         session,
         kind=key.kind,
@@ -123,6 +126,7 @@ def end_mapping(
         tenant_id=None,
         valid_from=end,
         label=None,
+        ends=row.mapping_id,
         now=now,
     )
     return MappedPeriod(row=row, tenant_id=period.tenant_id, until=end)

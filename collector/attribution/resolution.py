@@ -1,7 +1,8 @@
 """Which tenant a claim leads to at an instant. Pure functions of the rows that are there.
 
 The history of a claim is append-only. Its row that began last counts; of two that began at the same
-instant, the one that was written last. A row without a tenant ends what was before.
+instant, the one that was written last. A row without a tenant ends the one that it names, and no
+other that has taken its place.
 """
 
 from collections import defaultdict
@@ -38,10 +39,16 @@ class MappedPeriod:
 
 def make_histories(rows: Iterable[ProviderMapping]) -> Histories:
     """Sort rows of any claims into histories."""
-    by_claim: defaultdict[tuple[str, str], dict[datetime, ProviderMapping]] = defaultdict(dict)
+    by_claim: defaultdict[tuple[str, str], list[ProviderMapping]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.valid_from, row.mapping_id)):
-        by_claim[row.kind, row.value][row.valid_from] = row
-    return {claim: list(starts.values()) for claim, starts in by_claim.items()}
+        history = by_claim[row.kind, row.value]
+        last = history[-1] if history else None
+        if row.ends is not None and (last is None or last.mapping_id != row.ends):
+            continue
+        if last is not None and last.valid_from == row.valid_from:
+            history.pop()
+        history.append(row)
+    return by_claim
 
 
 def list_periods(histories: Histories) -> list[MappedPeriod]:
@@ -64,6 +71,11 @@ def find_in_force(history: Sequence[ProviderMapping], at: datetime) -> ProviderM
             break
         found = row
     return None if found is None or found.tenant_id is None else found
+
+
+def names_a_tenant(claims: Sequence[ClaimKey]) -> bool:
+    """Whether the host named a tenant: then it is of no other."""
+    return any(claim.kind is ClaimKind.TENANT for claim in claims)
 
 
 def resolve(claims: Sequence[ClaimKey], histories: Histories, at: datetime) -> TenantId | None:

@@ -35,6 +35,8 @@ class Entry(NamedTuple):
         claims: all that its messages named, those of the first message first.
         target: where it went; `_unattributed` itself: it stays there for good.
         has_arrived: whether its facts are booked there.
+        provider_id: the provider's id of the usage, where it waits under another one.
+        of_owner: the key that signed its messages is of what claims it, and of nothing else.
     """
 
     usage_id: str
@@ -42,6 +44,8 @@ class Entry(NamedTuple):
     claims: tuple[ClaimKey, ...]
     target: TenantId | None
     has_arrived: bool
+    provider_id: str
+    of_owner: bool
 
 
 class Waiting(NamedTuple):
@@ -121,6 +125,14 @@ def find_covered(
     return list(session.connection.execute(query).scalars())
 
 
+def list_waiting(session: _Session, *, after: str, limit: int) -> list[Entry]:
+    """Return usages that wait and may be anybody's, in order after one."""
+    query = _SELECT.where(*_WAITS, _COLUMNS.usage_id > after, _COLUMNS.of_owner.is_(False)).limit(
+        limit
+    )
+    return list(_entries(session.connection.execute(query)).values())
+
+
 def find_entries(session: _Session, usage_ids: Collection[str]) -> dict[str, Entry]:
     """Return those of the usages that were ever booked for nobody."""
     return _read_entries(session, usage_ids, _SELECT)
@@ -140,6 +152,8 @@ def note_entries(session: TenantSession, entries: Iterable[Entry], *, now: datet
             "time": entry.time,
             "claims": dump_claims(entry.claims),
             "booked_at": now,
+            "provider_id": None if entry.provider_id == entry.usage_id else entry.provider_id,
+            "of_owner": entry.of_owner,
         }
         for entry in sorted(entries)
     ]
@@ -173,21 +187,32 @@ def note_arrivals(session: TenantSession, usage_ids: Collection[str], *, now: da
         session.connection.execute(statement)
 
 
-_ENTRY = ("usage_id", "time", "claims", "target", "arrived_at")
+_ENTRY = ("usage_id", "time", "claims", "target", "arrived_at", "provider_id", "of_owner")
 _SELECT = sa.select(*(_COLUMNS[name] for name in _ENTRY)).where(_OWN).order_by(_COLUMNS.usage_id)
 
 
 def _read_entries(
     session: _Session, usage_ids: Collection[str], query: sa.Select[Any]
 ) -> dict[str, Entry]:
-    rows = (
+    return _entries(
         row
         for part in _parts(usage_ids)
         for row in session.connection.execute(query.where(_COLUMNS.usage_id.in_(part)))
     )
+
+
+def _entries(rows: Iterable[Any]) -> dict[str, Entry]:
     return {
-        usage_id: Entry(usage_id, time, load_claims(claims), target, arrived_at is not None)
-        for usage_id, time, claims, target, arrived_at in rows
+        usage_id: Entry(
+            usage_id,
+            time,
+            load_claims(claims),
+            target,
+            arrived_at is not None,
+            told or usage_id,
+            own,
+        )
+        for usage_id, time, claims, target, arrived_at, told, own in rows
     }
 
 

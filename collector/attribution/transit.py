@@ -43,9 +43,10 @@ def _still_travelling(session: OperatorSession, journeys: list[Journey]) -> list
     there: set[tuple[str, str, str]] = set()
     for start in range(0, len(journeys), _IN_ONE_QUERY):
         part = journeys[start : start + _IN_ONE_QUERY]
+        told = {fact.usage_id for journey in part for fact in load_facts(journey.luggage)}
         query = sa.select(_FACT.tenant_id, _FACT.usage_id, _FACT.fact_id).where(
             _FACT.tenant_id.in_({journey.target for journey in part}),
-            _FACT.usage_id.in_([journey.usage_id for journey in part]),
+            _FACT.usage_id.in_(told),
         )
         there |= {(row[0], row[1], row[2]) for row in session.connection.execute(query)}
     return [

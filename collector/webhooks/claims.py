@@ -17,10 +17,12 @@ class Scope:
     Attributes:
         tenant: named by the host; whether it is registered is not known here.
         feature: a slug.
+        owner: whose key signed it, where the key is one owner's alone.
     """
 
     tenant: TenantId | None = None
     feature: str | None = None
+    owner: Claim | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,11 +33,14 @@ class Notice:
         facts: in the order of the webhook.
         claims: what the tenant is found by where none is named; the first that is mapped holds.
         tenant: the tenant that the host named. It is never somebody else's for the sake of claims.
+        owner: whose key signed it, where the key is one owner's alone: then that tells the tenant,
+            and nothing else does.
     """
 
     facts: Sequence[Fact]
     claims: tuple[Claim, ...]
     tenant: TenantId | None
+    owner: Claim | None = None
 
 
 class Ignored(StrEnum):
@@ -50,8 +55,15 @@ class Ignored(StrEnum):
     UNKNOWN_STATUS = "unknown_status"
     """Nobody said what the status or event comes to."""
 
+    PARTIALLY_DELIVERED = "partially_delivered"
+    """A message of which a part arrived. What Twilio bills of it is written nowhere, so that what
+    was booked stands."""
+
     UNKNOWN_DIRECTION = "unknown_direction"
     """A call that is neither inbound nor outbound."""
+
+    TRUNK = "trunk"
+    """A call over a trunk of the operator's own, which Twilio bills by a price list of its own."""
 
     UNREADABLE_EVENT = "unreadable_event"
     """An event in a batch lacks what it is told from others by; its neighbours are booked."""

@@ -1,6 +1,6 @@
 """The way of notices to the ledger: who is named by the host, then whose it is."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -43,18 +43,16 @@ class Reception:
                 sending all again is safe.
         """
         outcomes = Counter(str(one) for one in said if isinstance(one, Ignored))
-        by_name: defaultdict[str, list[Report]] = defaultdict(list)
-        for notice in said:
-            if isinstance(notice, Notice):
-                by_name[notice.tenant or ""] += [
-                    Report(fact, notice.claims, notice.tenant) for fact in notice.facts
-                ]
+        reports = [
+            Report(fact, notice.claims, notice.tenant, notice.owner)
+            for notice in said
+            if isinstance(notice, Notice)
+            for fact in notice.facts
+        ]
         if self._auto_register:
-            self._register({TenantId(name) for name in by_name if name}, now=now)
-        # One after the other: recipients of one mailing may be of several tenants, each named.
-        for name in sorted(by_name):
-            for outcome in self._router.book(by_name[name], now=now):
-                outcomes.update(_told(outcome))
+            self._register({r.named for r in reports if r.named and r.owner is None}, now=now)
+        for outcome in self._router.book(reports, now=now):
+            outcomes.update(_told(outcome))
         return outcomes
 
     def _register(self, named: set[TenantId], *, now: datetime) -> None:

@@ -52,12 +52,12 @@ def read_events(
         raise InvalidError("malformed_json", f"not JSON: {error}") from None
     if not isinstance(events, list):
         raise InvalidError("not_an_array", "the event webhook is a JSON array of events")
-    claims = () if subuser is None else (Claim(ClaimKind.SUBUSER, subuser),)
-    return [_read_event(event, rules, claims, now) for event in events]
+    owner = None if subuser is None else Claim(ClaimKind.SUBUSER, subuser)
+    return [_read_event(event, rules, owner, now) for event in events]
 
 
 def _read_event(
-    event: object, rules: FeatureRules, claims: tuple[Claim, ...], now: datetime
+    event: object, rules: FeatureRules, owner: Claim | None, now: datetime
 ) -> Notice | Ignored:
     if not isinstance(event, dict):
         return Ignored.UNREADABLE_EVENT
@@ -80,7 +80,12 @@ def _read_event(
         quantity=1,
         adds=True,
     )
-    return Notice(facts=(fact,), claims=claims, tenant=named_tenant(event.get("tenant")))
+    return Notice(
+        facts=(fact,),
+        claims=() if owner is None else (owner,),
+        tenant=named_tenant(event.get("tenant")),
+        owner=owner,
+    )
 
 
 def mailing_of(message_id: object) -> str | None:

@@ -13,6 +13,7 @@ from collector.webhooks.twilio_fields import (
     SOURCE,
     Form,
     claims_of,
+    name_fact,
     need,
     need_sid,
     own_number,
@@ -37,6 +38,8 @@ _DIRECTIONS = {
     "outbound-api": "outbound",
     "outbound-dial": "outbound",
 }
+_FORWARDED = "outbound-dial"
+_TRUNKS = frozenset({"trunking-originating", "trunking-terminating"})
 _SECONDS_A_MINUTE = 60
 
 
@@ -59,14 +62,17 @@ def read_call(form: Form, scope: Scope, rules: FeatureRules, *, now: datetime) -
     verdict = _VERDICTS.get(status)
     if verdict is None:
         return Ignored.UNKNOWN_STATUS
-    direction = _DIRECTIONS.get(need(form, "Direction"))
+    leg = need(form, "Direction")
+    if leg in _TRUNKS:
+        return Ignored.TRUNK
+    direction = _DIRECTIONS.get(leg)
     if direction is None:
         return Ignored.UNKNOWN_DIRECTION
     seconds = _seconds(form) if verdict is Verdict.BILLED else None
-    number = own_number(form.get("To" if direction == "inbound" else "From"))
+    number = _own_number(form, leg)
     fact = Fact(
         usage_id=sid,
-        fact_id=status,
+        fact_id=name_fact(status, seconds),
         rank=Rank.FINAL,
         verdict=verdict,
         time=read_time(form, now=now),
@@ -77,7 +83,23 @@ def read_call(form: Form, scope: Scope, rules: FeatureRules, *, now: datetime) -
         quantity=None if seconds is None else math.ceil(seconds / _SECONDS_A_MINUTE),
         metadata={} if seconds is None else {"duration_seconds": seconds},
     )
-    return Notice(facts=(fact,), claims=claims_of(form, number), tenant=scope.tenant)
+    return Notice(
+        facts=(fact,),
+        claims=claims_of(form, number),
+        tenant=scope.tenant,
+        owner=scope.owner,
+    )
+
+
+def _own_number(form: Form, leg: str) -> str | None:
+    """Return the operator's number that a leg came in on or went out from, where it names one.
+
+    A leg that was forwarded names whom it goes to, and shows the number of its caller, who may be
+    another tenant: neither tells whose it is.
+    """
+    if leg == _FORWARDED:
+        return None
+    return own_number(form.get("To" if leg == "inbound" else "From"))
 
 
 def _seconds(form: Form) -> int:

@@ -63,9 +63,22 @@ def read_count(form: Form, name: str) -> int | None:
 
 
 def own_number(address: str | None) -> str | None:
-    """Return the phone number or short code of an address, also of `whatsapp:+14155550100`."""
-    number = (address or "").rpartition(":")[2]
+    """Return the phone number or short code of an address, also of `whatsapp:+14155550100`.
+
+    No other network's address is a number, even where it looks so: a browser that calls is
+    `client:` and whatever name it was given.
+    """
+    number = (address or "").removeprefix("whatsapp:")
     return number if _NUMBER.fullmatch(number) else None
+
+
+def name_fact(status: str, told: int | None) -> str:
+    """Return what tells a fact from the others of its usage: its status, and what it counts.
+
+    Two webhooks of one status that count differently are two facts, so that what they come to does
+    not depend on which of them came first: the higher count stands.
+    """
+    return status if told is None else f"{status}-{told:0{_MAX_DIGITS}}"
 
 
 def read_time(form: Form, *, now: datetime) -> datetime:
@@ -81,16 +94,10 @@ def read_time(form: Form, *, now: datetime) -> datetime:
 
 
 def claims_of(form: Form, number: str | None) -> tuple[Claim, ...]:
-    """Return what the tenant is found by, the most particular first.
-
-    A call that is forwarded may show the number of its caller, who may be another tenant. So the
-    number of such a leg comes last.
-    """
+    """Return what the tenant is found by, the most particular first."""
     claims = [
         (ClaimKind.NUMBER, number),
         (ClaimKind.SERVICE, form.get("MessagingServiceSid")),
         (ClaimKind.ACCOUNT, form.get("AccountSid")),
     ]
-    if form.get("Direction") == "outbound-dial":
-        claims.append(claims.pop(0))
     return tuple(Claim(kind, value) for kind, value in claims if value)

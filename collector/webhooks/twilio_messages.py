@@ -12,6 +12,7 @@ from collector.webhooks.twilio_fields import (
     SOURCE,
     Form,
     claims_of,
+    name_fact,
     need,
     need_sid,
     own_number,
@@ -26,6 +27,8 @@ FREE_FAILURES = frozenset(
 )  # fmt: skip
 """Error codes of failed messages for which Twilio takes no fee: help article 27502337507483."""
 
+_FREE = "-free"
+_PARTIALLY_DELIVERED = "partially_delivered"
 _PROGRESS = frozenset({"accepted", "scheduled", "queued", "sending", "receiving"})
 _SENT = "sent"
 """A carrier took it: it is billed, and whatever comes after says better how it ended."""
@@ -61,17 +64,21 @@ def read_message(
     status = form.get("MessageStatus") or need(form, "SmsStatus")
     if status in _PROGRESS:
         return Ignored.PROGRESS
+    if status == _PARTIALLY_DELIVERED:
+        return Ignored.PARTIALLY_DELIVERED
     verdict = _VERDICTS.get(status)
     if verdict is None:
         return Ignored.UNKNOWN_STATUS
+    fact_id = status
     if verdict is Verdict.FAILED and form.get("ErrorCode") in FREE_FAILURES:
-        verdict = Verdict.VOID
+        # By a name of its own, which sorts after the other: it counts whichever came first.
+        verdict, fact_id = Verdict.VOID, status + _FREE
     is_inbound = status == _RECEIVED
     number = own_number(form.get("To" if is_inbound else "From"))
     channel, quantity, metadata = _count(form, sid)
     fact = Fact(
         usage_id=sid,
-        fact_id=status,
+        fact_id=name_fact(fact_id, quantity),
         rank=Rank.PROGRESS if status == _SENT else Rank.FINAL,
         verdict=verdict,
         time=now,
@@ -82,7 +89,12 @@ def read_message(
         quantity=quantity,
         metadata=metadata,
     )
-    return Notice(facts=(fact,), claims=claims_of(form, number), tenant=scope.tenant)
+    return Notice(
+        facts=(fact,),
+        claims=claims_of(form, number),
+        tenant=scope.tenant,
+        owner=scope.owner,
+    )
 
 
 def _count(form: Form, sid: str) -> tuple[str, int | None, dict[str, object]]:

@@ -17,13 +17,14 @@ from collector.attribution.routing import Router
 from collector.attribution.transit import InTransit
 from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Booked, Rank, Verdict
+from collector.intake import Intake
 from costing.job import Costing
 from costing.retention import Retention
 from ledger.models import unattributed_usage, usage_facts, usage_metrics
 from ledger.session import operator_session
 from ledger.tenant import UNATTRIBUTED, TenantId
 from ledger.tenants import add_tenant, close_tenant
-from tests.builders import NOW
+from tests.builders import NOW, sms
 from tests.conftest import Run
 from tests.interleaving import at_once, before_write
 from tests.service.attribution.claims import ACCOUNT, HASH_KEY, NUMBER, map_to
@@ -94,6 +95,44 @@ def test_what_happened_after_the_end_of_a_mapping_stays(
         end_mapping(session, number, until="2026-03-01", now=NOW)
     attribution.run(now=NOW)
     assert {NAME: (1, 3)} == totals(engine)
+
+
+def test_what_waits_moves_to_the_event_that_the_sdk_books_later(
+    router: Router, attribution: Attribution, engine: sa.Engine, intake: Intake
+) -> None:
+    mails = [report("M1", r, channel="email", adds=True, claims=[], quantity=1) for r in "ab"]
+    router.book([report(), report("SM2", claims=[]), *mails], now=NOW)
+    mailing = sms("M1", channel="email", source="sendgrid", quantity=2)
+    intake.book([sms("SM1"), mailing], only_tenant=None, now=NOW)
+    before = totals(engine)
+    moved = [attribution.run(now=NOW).usages for _ in range(2)]
+    assert ({NAME: (4, 8), "acme": (2, 3)}, [3, 0]) == (before, moved)
+    assert {NAME: (1, 3), "acme": (2, 5)} == totals(engine)
+
+
+def test_of_two_events_neither_is_chosen(
+    router: Router, attribution: Attribution, engine: sa.Engine, intake: Intake
+) -> None:
+    router.book([report()], now=NOW)
+    intake.book([sms("SM1", tenant=t) for t in ("acme", "karachi")], only_tenant=None, now=NOW)
+    assert (0, (1, 3)) == (attribution.run(now=NOW).usages, totals(engine)[NAME])
+
+
+def test_what_is_named_for_a_tenant_that_is_not_there_goes_to_no_event(
+    router: Router, attribution: Attribution, engine: sa.Engine, intake: Intake
+) -> None:
+    router.book([report(named="umbrella")], now=NOW)
+    intake.book([sms("SM1")], only_tenant=None, now=NOW)
+    router.book([report(fact_id="read", claims=[])], now=NOW)
+    assert (0, (1, 3)) == (attribution.run(now=NOW).usages, totals(engine)[NAME])
+
+
+def test_many_that_wait_are_looked_up_a_page_at_a_time(
+    router: Router, attribution: Attribution, intake: Intake
+) -> None:
+    router.book([report(f"SM{n:04}", claims=[]) for n in range(2001)], now=NOW)
+    intake.book([sms(f"SM{n:04}") for n in (0, 2000)], only_tenant=None, now=NOW)
+    assert 2 == attribution.run(now=NOW).usages
 
 
 def test_another_claim_attributes_nothing(

@@ -80,6 +80,45 @@ def test_an_ended_mapping_leads_nowhere_and_ending_it_again_changes_nothing(
     assert ([datetime(2026, 2, 1, tzinfo=UTC)] * 3, 2) == (ends, count_rows(engine))
 
 
+@pytest.mark.parametrize("start", ["2026-01-01", "2026-02-15", "2026-03-05", None])
+def test_one_that_was_ended_and_added_again_counts_from_its_new_beginning(
+    engine: sa.Engine, start: str | None
+) -> None:
+    end(engine, map_to(engine, "acme"), "2026-03-01")
+    number = map_to(engine, "acme", valid_from=start)
+    last = periods(engine)[-1]
+    expected = NOW if start is None else datetime.fromisoformat(start).replace(tzinfo=UTC)
+    assert (True, ("acme", expected, None)) == (number > 1, last)
+
+
+def test_an_end_is_of_its_mapping_and_of_no_other(engine: sa.Engine) -> None:
+    end(engine, map_to(engine, "acme"), "2026-03-01")
+    map_to(engine, "karachi", valid_from="2026-02-01T00:00:00Z")
+    february = datetime(2026, 2, 1, tzinfo=UTC)
+    assert [
+        ("acme", datetime(2026, 1, 1, tzinfo=UTC), february),
+        ("karachi", february, None),
+    ] == periods(engine)
+
+
+def test_one_that_was_added_again_can_be_ended_again(engine: sa.Engine) -> None:
+    end(engine, map_to(engine, "acme"), "2026-03-01")
+    number = map_to(engine, "acme")
+    ended = end(engine, number, "2026-03-05")
+    assert [("acme", datetime(2026, 1, 1, tzinfo=UTC), ended)] == periods(engine)
+
+
+def test_what_is_mapped_to_another_later_stays_when_it_is_added_again(engine: sa.Engine) -> None:
+    end(engine, map_to(engine, "acme"), "2026-02-01")
+    april = datetime(2026, 4, 1, tzinfo=UTC)
+    map_to(engine, "karachi", valid_from=april.isoformat())
+    map_to(engine, "acme")
+    assert [
+        ("acme", datetime(2026, 1, 1, tzinfo=UTC), april),
+        ("karachi", april, None),
+    ] == periods(engine)
+
+
 def test_an_end_may_be_moved_to_an_earlier_instant(engine: sa.Engine) -> None:
     number = map_to(engine, "acme")
     ends = [end(engine, number, until) for until in (None, "2026-02-01")]

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from collector.attribution.routing import Outcome, Router
+from collector.attribution.routing import Outcome, Report, Router
 from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Booked, Rank, Verdict
 from collector.intake import Intake
@@ -11,7 +11,7 @@ from ledger.models import unattributed_usage
 from ledger.session import operator_session
 from ledger.tenant import UNATTRIBUTED, TenantId
 from ledger.tenants import close_tenant
-from tests.builders import NOW, sms
+from tests.builders import NOW, ai, sms
 from tests.service.attribution.claims import ACCOUNT, NUMBER, map_to
 from tests.service.attribution.reports import YESTERDAY, report, totals
 
@@ -99,12 +99,77 @@ def test_facts_of_a_usage_stay_together_when_what_is_mapped_changes(
     assert {"acme": (1, 3), "karachi": (1, 3)} == totals(engine)
 
 
+def test_facts_of_a_usage_stay_together_when_a_mistaken_mapping_is_mended(
+    router: Router, engine: sa.Engine
+) -> None:
+    map_to(engine, "acme")
+    router.book([report(fact_id="sent", rank=Rank.PROGRESS, quantity=1)], now=NOW)
+    map_to(engine, "karachi", valid_from="2026-01-01T00:00:00Z")
+    router.book([report(), report("SM2")], now=NOW)
+    assert {"acme": (1, 3), "karachi": (1, 3)} == totals(engine)
+
+
 def test_a_fact_goes_to_the_event_of_its_usage_when_the_mapping_has_ended(
     router: Router, engine: sa.Engine, intake: Intake
 ) -> None:
     map_to(engine, "acme", valid_from=None)
     intake.book([sms("SM1", quantity=2)], only_tenant=None, now=NOW)
     router.book([report()], now=NOW)
+    assert {"acme": (1, 3)} == totals(engine)
+
+
+def test_what_nobody_claims_goes_to_the_event_that_the_sdk_booked(
+    router: Router, engine: sa.Engine, intake: Intake
+) -> None:
+    intake.book([sms("SM1", quantity=2)], only_tenant=None, now=NOW)
+    router.book([report(claims=[])], now=NOW)
+    assert {"acme": (1, 3)} == totals(engine)
+
+
+def test_what_is_mapped_to_another_goes_to_the_event_that_the_sdk_booked(
+    router: Router, engine: sa.Engine, intake: Intake
+) -> None:
+    map_to(engine, "karachi")
+    intake.book([sms("SM1", quantity=2)], only_tenant=None, now=NOW)
+    router.book([report()], now=NOW)
+    assert {"acme": (1, 3)} == totals(engine)
+
+
+def test_recipients_of_a_mailing_that_the_sdk_booked_are_counted_already(
+    router: Router, engine: sa.Engine, intake: Intake
+) -> None:
+    mailing = sms("M1", channel="email", source="sendgrid", quantity=2)
+    intake.book([mailing], only_tenant=None, now=NOW)
+    router.book([mail(f"r{n}") for n in range(2)], now=NOW)
+    assert {"acme": (1, 2)} == totals(engine)
+
+
+def mail(fact_id: str) -> Report:
+    return report("M1", fact_id, claims=[], adds=True, quantity=1, channel="email")
+
+
+def test_of_two_tenants_that_have_the_event_the_mapped_one_and_else_nobody_is_told(
+    router: Router, engine: sa.Engine, intake: Intake
+) -> None:
+    events = [sms(i, tenant=t) for i in ("SM1", "SM2") for t in ("acme", "karachi")]
+    intake.book(events, only_tenant=None, now=NOW)
+    map_to(engine, "karachi")
+    places = [one.tenant_id for one in router.book([report(), report("SM2", claims=[])], now=NOW)]
+    assert ["karachi", NAME] == places
+
+
+def test_usage_of_ai_is_no_event_of_what_providers_tell(router: Router, intake: Intake) -> None:
+    intake.book([ai("SM1")], only_tenant=None, now=NOW)
+    (answer,) = router.book([report(claims=[])], now=NOW)
+    assert UNATTRIBUTED == answer.tenant_id
+
+
+def test_what_waits_goes_to_the_event_when_it_is_told_of_again(
+    router: Router, engine: sa.Engine, intake: Intake
+) -> None:
+    router.book([report(fact_id="sent", rank=Rank.PROGRESS, claims=[], quantity=1)], now=NOW)
+    intake.book([sms("SM1", quantity=2)], only_tenant=None, now=NOW)
+    router.book([report(claims=[])], now=NOW)
     assert {"acme": (1, 3)} == totals(engine)
 
 

@@ -19,6 +19,7 @@ from tests.webhooks import (
     OWN,
     PUBLIC_URL,
     SHARED_KEY,
+    SUB_SHARED_KEY,
     SUB_TOKEN,
     SUBACCOUNT,
     TOKEN,
@@ -51,7 +52,7 @@ def settings(mail_key: MailKey, subusers_key: MailKey) -> Settings:
     chosen: dict[str, Any] = {
         "public_url": PUBLIC_URL,
         "twilio_auth_token": f"{TOKEN},{OLD_TOKEN},{SUBACCOUNT}={SUB_TOKEN}",
-        "twilio_shared_key": SHARED_KEY,
+        "twilio_shared_key": f"{SHARED_KEY},{SUBACCOUNT}={SUB_SHARED_KEY}",
         "sendgrid_public_key": f"{mail_key.public},{SUBUSER}={subusers_key.public}",
         "hash_key": HASH_KEY,
         "feature_rules": f"number:{OWN}=ivr,category:booking_confirmation=booking_email",

@@ -31,6 +31,8 @@ from tests.webhooks import (
     PUBLIC_URL,
     SHARED,
     SHARED_KEY,
+    SHARED_SETTINGS,
+    SUB_SHARED_KEY,
     SUB_TOKEN,
     SUBACCOUNT,
     TWILIO_SIGNATURE,
@@ -42,9 +44,9 @@ from tests.webhooks import (
     mail_event,
     sign_form,
     status_callback,
+    usages,
 )
 
-SETTINGS_HEADER = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"
 CALLBACK = status_callback()
 BODY = urlencode(CALLBACK).encode()
 MAIL_BODY = json.dumps([mail_event()]).encode()
@@ -67,7 +69,7 @@ def post_mails(provider: Provider, changed: Callable[[Headers], Headers]) -> Ans
     [
         {},
         {"token": OLD_TOKEN},
-        {"token": SHARED_KEY, "shared": SETTINGS_HEADER},
+        {"token": SHARED_KEY, "shared": SHARED_SETTINGS},
         {"url": f"{PUBLIC_URL}:443"},
     ],
 )
@@ -87,7 +89,7 @@ def test_the_host_that_a_request_names_does_not_matter(provider: Provider) -> No
     [
         {"token": "another-token"},
         {"token": SHARED_KEY},
-        {"shared": SETTINGS_HEADER},
+        {"shared": SHARED_SETTINGS},
         {"url": f"http://{PUBLIC_HOST}"},
         {"url": "https://Meter.Example"},
         {"url": "http://meterline.internal:8000"},
@@ -100,14 +102,34 @@ def test_what_was_signed_otherwise_is_refused(
     assert (403, "invalid_signature", 0) == (answer.status, answer.code, fact_count(engine))
 
 
+OWNED = [{"token": SUB_TOKEN}, {"token": SUB_SHARED_KEY, "shared": SHARED_SETTINGS}]
+
+
 @pytest.mark.parametrize(
     ("account", "status"), [(SUBACCOUNT, 200), (ACCOUNT, 403), (..., 403)], ids=str
 )
-def test_the_token_of_an_account_counts_for_that_account_alone(
-    account: object, status: int, provider: Provider
+@pytest.mark.parametrize("signing", OWNED, ids=["token", "shared key"])
+def test_the_key_of_an_account_counts_for_that_account_alone(
+    signing: dict[str, str], account: object, status: int, provider: Provider
 ) -> None:
     form = status_callback(AccountSid=account)
-    assert status == provider.twilio(MESSAGES, form, token=SUB_TOKEN).status
+    assert status == provider.twilio(MESSAGES, form, **signing).status
+
+
+@pytest.mark.parametrize("signing", OWNED, ids=["token", "shared key"])
+def test_the_key_of_an_account_reaches_no_tenant_that_it_is_not_mapped_to(
+    signing: dict[str, str], provider: Provider, engine: sa.Engine
+) -> None:
+    form = status_callback(AccountSid=SUBACCOUNT)
+    provider.twilio(f"{MESSAGES}?tenant=acme", form, **signing)
+    assert [("karachi", 1, 1)] == usages(engine)
+
+
+def test_the_key_of_a_subuser_reaches_no_tenant_that_it_is_not_mapped_to(
+    provider: Provider, engine: sa.Engine, subusers_key: MailKey
+) -> None:
+    provider.sendgrid(mail_event(tenant="karachi"), key=subusers_key)
+    assert [("acme", 1, 1)] == usages(engine)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ def tell(unknown: Provider, engine: sa.Engine) -> Tell:
         "failed for free": status("failed", ErrorCode=NO_FEE),
         "canceled": status("canceled"),
         "processed": lambda: unknown.sendgrid(mail_event(tenant="acme")).status,
+        "processed for nobody": lambda: unknown.sendgrid(mail_event()).status,
+        "dropped for nobody": lambda: unknown.sendgrid(mail_event("dropped")).status,
         "dropped": lambda: unknown.sendgrid(mail_event("dropped", tenant="acme")).status,
     }
 
@@ -207,15 +209,22 @@ def test_usage_of_an_unknown_number_moves_to_its_tenant_when_it_is_mapped(
 
 
 @pytest.mark.parametrize("order", list(permutations((0, 1))), ids=["event first", "event last"])
-def test_what_waits_while_the_sdk_has_booked_it_is_one_usage_when_it_is_mapped(
-    order: tuple[int, ...], unknown: Provider, tell: Tell, map_own: MapOwn, costed: Costed
+def test_what_names_nobody_and_the_event_of_the_sdk_are_one_usage(
+    order: tuple[int, ...], unknown: Provider, tell: Tell, costed: Costed
 ) -> None:
     told = (lambda: tell("message"), lambda: unknown.twilio(MESSAGES, status_callback()))
     for number in order:
         told[number]()
-    assert [UNATTRIBUTED, "acme"] == [row[0] for row in costed()]
-    map_own()
     assert [DELIVERED] == costed()
+
+
+@orders("mailing", "processed for nobody", "dropped for nobody")
+def test_a_mailing_of_the_sdk_is_not_counted_again_where_its_webhook_names_nobody(
+    order: tuple[str, ...], tell: Tell, costed: Costed
+) -> None:
+    for name in (*order, *order):
+        tell(name)
+    assert [MAILED] == costed()
 
 
 def test_what_comes_after_the_move_goes_where_the_usage_is(
@@ -225,6 +234,15 @@ def test_what_comes_after_the_move_goes_where_the_usage_is(
     map_own()
     unknown.twilio(MESSAGES, status_callback(MessageStatus="failed", ErrorCode=FEE, From=OTHERS))
     assert [("acme", "sms", "outbound", "twilio", "ivr", *FAILED[5:])] == costed()
+
+
+@orders("message", "failed", "failed for free")
+def test_two_failures_that_contradict_each_other_come_to_the_same_in_every_order(
+    order: tuple[str, ...], tell: Tell, engine: sa.Engine
+) -> None:
+    for name in (*order, *order):
+        tell(name)
+    assert [] == usages(engine)
 
 
 @pytest.mark.ledger("postgresql")

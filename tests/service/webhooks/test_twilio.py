@@ -12,6 +12,7 @@ from tests.webhooks import (
     CALLS,
     MESSAGES,
     OTHERS,
+    OWN,
     SUB_TOKEN,
     SUBACCOUNT,
     Provider,
@@ -85,9 +86,11 @@ def test_a_webhook_that_comes_again_is_a_duplicate(provider: Provider, services:
     [
         (MESSAGES, status_callback(MessageStatus="sending"), "progress"),
         (MESSAGES, status_callback(MessageStatus="teleported"), "unknown_status"),
+        (MESSAGES, status_callback(MessageStatus="partially_delivered"), "partially_delivered"),
         (CALLS, call_status(CallStatus="ringing"), "progress"),
         (CALLS, call_status(CallStatus="teleported"), "unknown_status"),
         (CALLS, call_status(Direction="sideways"), "unknown_direction"),
+        (CALLS, call_status(Direction="trunking-terminating"), "trunk"),
     ],
 )
 def test_what_books_nothing_is_counted_with_its_reason(
@@ -135,6 +138,11 @@ def test_a_subaccount_tells_the_tenant(provider: Provider, engine: sa.Engine) ->
     form = status_callback(AccountSid=SUBACCOUNT, From="Acme")
     provider.twilio(MESSAGES, form, token=SUB_TOKEN)
     assert [("karachi", 1, 1)] == usages(engine)
+
+
+def test_a_leg_that_was_forwarded_is_not_its_callers(provider: Provider, engine: sa.Engine) -> None:
+    provider.twilio(CALLS, call_status(Direction="outbound-dial", From=OWN, To=OTHERS))
+    assert [(UNATTRIBUTED, 1, 2)] == usages(engine)
 
 
 def test_what_maps_to_nobody_is_booked_on_nobody(provider: Provider, services: Services) -> None:

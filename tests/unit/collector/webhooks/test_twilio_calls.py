@@ -63,9 +63,29 @@ def test_the_number_that_was_called_tells_the_feature() -> None:
     assert "ivr" == fact_of().feature
 
 
-def test_the_number_of_a_forwarded_leg_is_asked_last() -> None:
-    claims = notice_of(Direction="outbound-dial", From=OWN).claims
-    assert [ClaimKind.ACCOUNT, ClaimKind.NUMBER] == [claim.kind for claim in claims]
+def test_no_number_of_a_forwarded_leg_tells_whose_it_is_or_what_for() -> None:
+    notice = notice_of(Direction="outbound-dial", From=OWN, To=OWN)
+    kinds = [claim.kind for claim in notice.claims]
+    assert ([ClaimKind.ACCOUNT], None) == (kinds, notice.facts[0].feature)
+
+
+@pytest.mark.parametrize(
+    ("direction", "fields"),
+    [("inbound", {"To": "client:+14155550100"}), ("outbound-api", {"From": "client:12345"})],
+)
+def test_the_name_of_a_browser_is_no_number(direction: str, fields: dict[str, str]) -> None:
+    claims = notice_of(Direction=direction, **fields).claims
+    assert [ClaimKind.ACCOUNT] == [claim.kind for claim in claims]
+
+
+@pytest.mark.parametrize("direction", ["trunking-originating", "trunking-terminating"])
+def test_a_call_over_a_trunk_books_nothing(direction: str) -> None:
+    assert Ignored.TRUNK is read(Direction=direction)
+
+
+def test_two_durations_of_one_leg_are_two_facts_and_the_same_one_again_is_none() -> None:
+    told = [fact_of(CallDuration=seconds).fact_id for seconds in ("78", "178", "78")]
+    assert (told[0], True) == (told[2], told[1] > told[0])
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,13 @@ def test_a_status_says_what_the_message_is_billed_as(
     status: str, code: object, expected: Verdict
 ) -> None:
     fact = fact_of(status_callback(MessageStatus=status, ErrorCode=code))
-    assert (expected, status) == (fact.verdict, fact.fact_id)
+    assert (expected, status) == (fact.verdict, fact.fact_id.removesuffix("-free"))
+
+
+def test_a_failure_that_is_free_is_another_fact_than_one_that_is_not() -> None:
+    codes = ("30003", "30008", "21408", ...)
+    found = [fact_of(status_callback(MessageStatus="failed", ErrorCode=c)).fact_id for c in codes]
+    assert ["failed", "failed-free", "failed-free", "failed"] == found
 
 
 @pytest.mark.parametrize(
@@ -74,7 +80,12 @@ def test_a_message_on_its_way_bills_nothing_new(status: str) -> None:
     assert Ignored.PROGRESS is read_message(form, Scope(), {}, now=NOW)
 
 
-@pytest.mark.parametrize("status", ["partially_delivered", "DELIVERED", "x" * 500])
+def test_what_a_message_that_arrived_in_part_costs_nobody_knows() -> None:
+    form = status_callback(MessageStatus="partially_delivered")
+    assert Ignored.PARTIALLY_DELIVERED is read_message(form, Scope(), {}, now=NOW)
+
+
+@pytest.mark.parametrize("status", ["DELIVERED", "x" * 500])
 def test_a_status_that_nobody_knows_says_nothing(status: str) -> None:
     form = status_callback(MessageStatus=status)
     assert Ignored.UNKNOWN_STATUS is read_message(form, Scope(), {}, now=NOW)
@@ -159,6 +170,8 @@ def test_the_address_tells_the_tenant() -> None:
         "12",
         "1234567",
         "client:jo",
+        "client:+14155550100",
+        "messenger:12345",
         "+1415555010x",
         "sip:jo@example.test",
     ],

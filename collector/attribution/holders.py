@@ -1,0 +1,53 @@
+"""Which tenants have a usage already: by its event, or by facts of it."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+import sqlalchemy as sa
+
+from ledger.models import IS_TOLD_OF, usage_balances, usage_facts, usage_metrics
+from ledger.session import OperatorSession
+from ledger.tenant import TenantId
+
+_RAW = usage_metrics.c
+_BALANCE = usage_balances.c
+_FACT = usage_facts.c
+_IN_ONE_QUERY = 500
+
+
+def find_booked(
+    session: OperatorSession, provider_ids: Collection[str]
+) -> Mapping[str, set[TenantId]]:
+    """Return for which tenants the SDK has booked usages, by their provider's id."""
+    found: defaultdict[str, set[TenantId]] = defaultdict(set)
+    ordered = sorted(provider_ids)
+    for start in range(0, len(ordered), _IN_ONE_QUERY):
+        query = sa.select(_RAW.event_id, _RAW.tenant_id).where(
+            _RAW.event_id.in_(ordered[start : start + _IN_ONE_QUERY]), IS_TOLD_OF
+        )
+        for event_id, tenant_id in session.connection.execute(query):
+            found[event_id].add(tenant_id)
+    return found
+
+
+def only_one(tenant_ids: Collection[TenantId]) -> TenantId | None:
+    """Return the tenant that is alone, None where there is none or another one."""
+    (*rest, last) = tenant_ids or (None,)
+    return None if rest else last
+
+
+def find_told(
+    session: OperatorSession,
+    tenant_ids: Collection[TenantId],
+    usage_id: str,
+    fact_id: str | None = None,
+) -> set[TenantId]:
+    """Return which of some tenants have facts of a usage, or this very fact of it."""
+    query = sa.select(_BALANCE.tenant_id).where(
+        _BALANCE.tenant_id.in_(tenant_ids), _BALANCE.usage_id == usage_id
+    )
+    if fact_id is not None:
+        query = sa.select(_FACT.tenant_id).where(
+            _FACT.tenant_id.in_(tenant_ids), _FACT.usage_id == usage_id, _FACT.fact_id == fact_id
+        )
+    return set(session.connection.execute(query).scalars())
