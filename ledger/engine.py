@@ -110,4 +110,8 @@ def is_postgresql(connectable: sa.Engine | sa.Connection) -> bool:
 
 
 def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options()[BEGIN])
+    statement: str = connection.get_execution_options()[BEGIN]
+    if is_postgresql(connection):
+        connection.exec_driver_sql(statement)
+    else:
+        sqlite.execute_begin(connection, statement)
