@@ -6,6 +6,7 @@ from collector.attribution.keeping import is_dead, shown_value
 from collector.attribution.resolution import MappedPeriod
 from collector.attribution.store import Waiting
 from collector.attribution.transit import InTransit
+from ledger.money import Nanos, format_usd
 
 
 def mapping_answer(period: MappedPeriod, hash_key: bytes | None) -> wire.MappingAnswer:
@@ -34,10 +35,14 @@ def waiting_answer(waiting: Waiting) -> wire.WaitingAnswer:
     )
 
 
-def in_transit_answer(part: InTransit) -> wire.InTransitAnswer:
-    """Describe usage on its way."""
+def in_transit_answer(part: InTransit, cost: Nanos | None) -> wire.InTransitAnswer:
+    """Describe usage on its way, and what it cost where it was."""
     return wire.InTransitAnswer(
-        tenant=part.target, channel=part.channel, usages=part.usages, quantity=part.quantity
+        tenant=part.target,
+        channel=part.channel,
+        usages=part.usages,
+        quantity=part.quantity,
+        estimated_cost=None if cost is None else format_usd(cost),
     )
 
 

@@ -65,6 +65,10 @@ class InTransitAnswer(BaseModel):
     channel: str
     usages: int
     quantity: int
+    estimated_cost: str | None = Field(
+        description="What it cost in the figures that it has left, in USD; null: it has no price,"
+        " or none yet"
+    )
 
 
 class MappingsAnswer(BaseModel):

@@ -21,9 +21,11 @@ from collector.attribution.job import Attribution
 from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
 from collector.attribution.store import read_waiting
 from collector.attribution.transit import read_in_transit
+from costing.reports.travelling import cost_of_travelling
 from ledger.accounts.roles import Role
 from ledger.errors import InvalidError
 from ledger.keys import Scope
+from ledger.tenant import UNATTRIBUTED
 
 blueprint = APIBlueprint("mappings", __name__, abp_security=[API_KEY, HOST_TOKEN, SIGN_IN])
 
@@ -65,7 +67,12 @@ def list_mappings() -> Response:
             MappingsAnswer(
                 mappings=[mapping_answer(period, hash_key) for period in list_all(session)],
                 waiting=[waiting_answer(found) for found in read_waiting(session)],
-                in_transit=[in_transit_answer(part) for part in read_in_transit(session)],
+                in_transit=[
+                    in_transit_answer(
+                        part, cost_of_travelling(session, UNATTRIBUTED, part.measures)
+                    )
+                    for part in read_in_transit(session)
+                ],
             )
         )
 

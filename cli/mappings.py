@@ -20,7 +20,10 @@ from collector.attribution.keeping import (
 from collector.attribution.resolution import MappedPeriod
 from collector.attribution.store import Waiting, read_waiting
 from collector.attribution.transit import InTransit, read_in_transit
-from ledger.session import operator_session
+from costing.reports.travelling import cost_of_travelling
+from ledger.money import Nanos, format_usd
+from ledger.session import OperatorSession, operator_session
+from ledger.tenant import UNATTRIBUTED
 
 _HEADERS = ("number", "kind", "value", "tenant", "from", "until", "label")
 _WAITING_HEADERS = ("claims", "usages", "first", "last")
@@ -78,7 +81,8 @@ def attribute() -> None:
     done = wiring.attribution.run(now=wiring.clock())
     is_done = tell_attributed(done)
     with operator_session(wiring.engine) as session:
-        tell_in_transit(read_in_transit(session))
+        in_transit = _read_in_transit(session)
+    tell_in_transit(in_transit)
     if not is_done:
         sys.exit(1)
 
@@ -90,7 +94,7 @@ def show() -> None:
     with operator_session(wiring.engine) as session:
         periods = list_all(session)
         waiting = read_waiting(session)
-        in_transit = read_in_transit(session)
+        in_transit = _read_in_transit(session)
     hash_key = wiring.settings.hash_key_bytes
     click.echo(_table(_HEADERS, [_row(period, hash_key) for period in periods]))
     if waiting:
@@ -99,14 +103,22 @@ def show() -> None:
     tell_in_transit(in_transit)
 
 
-def tell_in_transit(found: list[InTransit]) -> None:
-    """Tell what has left `_unattributed` and is in nobody's figures yet."""
-    for part in found:
+def tell_in_transit(found: list[tuple[InTransit, Nanos | None]]) -> None:
+    """Tell what has left `_unattributed` and is in nobody's figures yet, and what it cost there."""
+    for part, cost in found:
+        price = "no price yet" if cost is None else f"{format_usd(cost)} USD"
         click.echo(
             f"in transit to {part.target}: {part.usages} usages"
-            f" ({part.quantity} units of {part.channel});"
+            f" ({part.quantity} units of {part.channel}, {price});"
             " `meterline mapping attribute` brings them there"
         )
+
+
+def _read_in_transit(session: OperatorSession) -> list[tuple[InTransit, Nanos | None]]:
+    return [
+        (part, cost_of_travelling(session, UNATTRIBUTED, part.measures))
+        for part in read_in_transit(session)
+    ]
 
 
 def _row(period: MappedPeriod, hash_key: bytes | None) -> tuple[str, ...]:

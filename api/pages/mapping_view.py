@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from api.pages.money import show_count
+from api.pages.money import show_count, show_exact_usd
 from collector.attribution.claims import ClaimKey
 from collector.attribution.keeping import NewMapping, is_dead, shown_value
 from collector.attribution.resolution import MappedPeriod
 from collector.attribution.store import Waiting
 from collector.attribution.transit import InTransit
 from collector.facts.claim import ClaimKind
+from ledger.money import Nanos
 from ledger.tenant import Tenant, TenantId
 
 KIND_LABELS = {
@@ -68,7 +69,7 @@ def build_mappings_view(  # noqa: PLR0913 - the parts of one page; keyword-only 
     *,
     periods: Sequence[MappedPeriod],
     waiting: Sequence[Waiting],
-    in_transit: Sequence[InTransit],
+    in_transit: Sequence[tuple[InTransit, Nanos | None]],
     tenants: Mapping[TenantId, Tenant],
     hash_key: bytes | None,
     typed: NewMapping,
@@ -85,7 +86,7 @@ def build_mappings_view(  # noqa: PLR0913 - the parts of one page; keyword-only 
         lines=tuple(lines),
         waiting=tuple(_waiting(found) for found in waiting),
         waiting_usages=show_count(sum(found.usages for found in waiting)),
-        in_transit=tuple(_in_transit(part) for part in in_transit),
+        in_transit=tuple(_in_transit(part, cost) for part, cost in in_transit),
         kinds=tuple((kind, label, kind == typed.kind) for kind, label in KIND_LABELS.items()),
         tenants=tuple((t.tenant_id, t.name) for t in tenants.values() if t.closed_at is None),
         typed=typed,
@@ -146,10 +147,11 @@ def _claim(claim: ClaimKey) -> tuple[str, str]:
     return _LABELS[claim.kind], claim.shown
 
 
-def _in_transit(part: InTransit) -> str:
+def _in_transit(part: InTransit, cost: Nanos | None) -> str:
     units = f"{show_count(part.quantity)} units of {part.channel}"
     usages = "usage" if part.usages == 1 else "usages"
-    return f"{show_count(part.usages)} {usages} ({units}) on the way to {part.target}"
+    price = "no price yet" if cost is None else show_exact_usd(cost)
+    return f"{show_count(part.usages)} {usages} ({units}, {price}) on the way to {part.target}"
 
 
 def _local(instant: datetime, tenant: Tenant) -> str:

@@ -17,6 +17,7 @@ from collector.attribution.job import Attribution
 from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
 from collector.attribution.store import read_waiting
 from collector.attribution.transit import read_in_transit
+from costing.reports.travelling import cost_of_travelling
 from ledger.accounts.roles import Role
 from ledger.errors import ConflictError, InvalidError, MeterlineError, MissingError
 from ledger.tenant import UNATTRIBUTED
@@ -97,7 +98,10 @@ def _page(
         view = build_mappings_view(
             periods=list_all(session),
             waiting=read_waiting(session),
-            in_transit=read_in_transit(session),
+            in_transit=[
+                (part, cost_of_travelling(session, UNATTRIBUTED, part.measures))
+                for part in read_in_transit(session)
+            ],
             tenants={t.tenant_id: t for t in list_tenants(session) if t.tenant_id != UNATTRIBUTED},
             hash_key=services.settings.hash_key_bytes,
             typed=typed,

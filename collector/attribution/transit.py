@@ -1,27 +1,38 @@
 """What is in transit: it has left `_unattributed` and is in no tenant's figures yet."""
 
 from collections import defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from collector.attribution.luggage import load_facts
 from collector.attribution.store import Journey, read_journeys
+from collector.facts.effective import DatedFact, Usage, find_effective
+from ledger.measures import NOTHING, Measures
 from ledger.models import usage_facts
+from ledger.rollups import RollupKey
 from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 
 _FACT = usage_facts.c
 _IN_ONE_QUERY = 500
+_NO_MEASURES: Mapping[RollupKey, Measures] = MappingProxyType({})
 
 
 class InTransit(NamedTuple):
-    """Usage on its way to a tenant, by channel."""
+    """Usage on its way to a tenant, by channel.
+
+    Attributes:
+        measures: what it was in `_unattributed`, by the rollup row that it was in.
+    """
 
     target: TenantId
     channel: str
     usages: int
     quantity: int
+    measures: Mapping[RollupKey, Measures] = _NO_MEASURES
 
 
 def read_in_transit(session: OperatorSession) -> list[InTransit]:
@@ -30,13 +41,30 @@ def read_in_transit(session: OperatorSession) -> list[InTransit]:
     What was booked and is only not written down as arrived is not: it would be counted twice. Nor
     is usage that came to nothing.
     """
-    sums: defaultdict[tuple[TenantId, str], list[int]] = defaultdict(lambda: [0, 0])
+    parts: defaultdict[tuple[TenantId, str], list[Journey]] = defaultdict(list)
     for journey in _still_travelling(session, read_journeys(session)):
         if journey.channel is not None:
-            found = sums[journey.target, journey.channel]
-            found[0] += 1
-            found[1] += journey.quantity
-    return [InTransit(*key, *found) for key, found in sorted(sums.items())]
+            parts[journey.target, journey.channel].append(journey)
+    return [
+        InTransit(*key, len(part), sum(journey.quantity for journey in part), _measure(part))
+        for key, part in sorted(parts.items())
+    ]
+
+
+def _measure(journeys: list[Journey]) -> dict[RollupKey, Measures]:
+    sums: defaultdict[RollupKey, Measures] = defaultdict(lambda: NOTHING)
+    for journey in journeys:
+        # `_unattributed` has its days in UTC, and no events of the SDK.
+        told = [DatedFact(fact, fact.time.date()) for fact in load_facts(journey.luggage)]
+        usage = find_effective(None, told)
+        if usage is not None:
+            key = _row_of(usage)
+            sums[key] = sums[key].plus(usage.measures)
+    return dict(sums)
+
+
+def _row_of(usage: Usage) -> RollupKey:
+    return RollupKey(*(getattr(usage, name) for name in RollupKey._fields))
 
 
 def _still_travelling(session: OperatorSession, journeys: list[Journey]) -> list[Journey]:

@@ -1,4 +1,4 @@
-"""Writers of an embedded ledger take turns, so that a worker with much to do leaves it to others."""
+"""Writers of an embedded ledger take turns: a worker with much to do leaves it to others."""
 
 import fcntl
 import stat

@@ -55,9 +55,9 @@ def totals(engine: sa.Engine) -> dict[str, tuple[int, int]]:
 
 
 def in_transit(engine: sa.Engine) -> list[InTransit]:
-    """Return what is on its way."""
+    """Return what is on its way, without the rows that it was in."""
     with operator_session(engine) as session:
-        return read_in_transit(session)
+        return [part._replace(measures={}) for part in read_in_transit(session)]
 
 
 def whole(engine: sa.Engine) -> tuple[int, int]:

@@ -420,7 +420,7 @@ def test_the_list_tells_what_waits_and_what_travels(
         for text in (
             "waiting for a mapping: 1 usages",
             f"account {ACCOUNT}",
-            "in transit to acme: 1 usages (3 units of sms)",
+            "in transit to acme: 1 usages (3 units of sms, no price yet)",
         )
     ]
 

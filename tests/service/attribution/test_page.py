@@ -13,6 +13,7 @@ from api.auth.csrf import make_csrf
 from api.services import Services
 from collector.attribution.job import Attribution
 from collector.attribution.routing import Router
+from costing.job import Costing
 from ledger.accounts.roles import Role
 from ledger.tenant import TenantId
 from tests.access import make_sign_in
@@ -108,14 +109,19 @@ def test_a_label_is_text_and_no_markup(client: FlaskClient, engine: sa.Engine) -
 
 
 def test_the_page_shows_what_waits_and_what_travels(
-    client: FlaskClient, router: Router, attribution: Attribution, engine: sa.Engine
+    client: FlaskClient,
+    router: Router,
+    attribution: Attribution,
+    engine: sa.Engine,
+    costing: Costing,
 ) -> None:
     router.book([report("SM1"), report("SM2"), report("SM3")], now=NOW)
+    costing.run(now=NOW)
     map_to(engine, "acme")
     attribution.move({"SM1": TenantId("gone")}, now=NOW)  # it is not there, so it does not arrive
     text = page(client)
     assert (True, True, True) == (
-        "1 usage (3 units of sms) on the way to gone" in text,
+        "1 usage (3 units of sms, $0.0267) on the way to gone" in text,
         "2 usages wait" in text,
         "\N{HORIZONTAL ELLIPSIS}0100" in text,
     )
