@@ -149,10 +149,10 @@ def _context(connection: sa.Connection) -> MigrationContext:
 def _is_ours(dialect: str, *seen: Any) -> bool:
     """Whether drift of this matters: the host may keep tables of its own beside ours."""
     item, _name, kind, reflected, model = seen
-    if kind != "table":
+    if kind not in {"table", "index"}:
         return True
     if reflected:
-        return model is not None
+        return kind == "index" or model is not None
     return bool(item.info.get(ONLY_ON, dialect) == dialect)
 
 

@@ -49,6 +49,9 @@ api_keys = sa.Table(
     sa.Column("revoked_at", UtcDateTime),
 )
 
+ONLY_ON = "only_on"
+"""Where a table or an index says on which database alone it is."""
+
 IS_TOLD_OF = sa.text("channel <> 'ai' AND usage_id IS NULL")
 """The condition on raw rows that they are events of which providers may tell facts."""
 
@@ -83,12 +86,13 @@ usage_metrics = sa.Table(
     sa.Index(None, "tenant_id", "date"),
 )
 # Whose event has an id, over all tenants: what a provider tells of a usage, and nobody knows whose
-# it is, is of the tenant that the SDK booked it for. Providers tell nothing of AI.
+# it is, is of the tenant that the SDK booked it for. Providers tell nothing of AI. A file has few
+# tenants, and asks the key of each.
 sa.Index(
     "ix_usage_metrics_event_id",
     usage_metrics.c.event_id,
-    sqlite_where=IS_TOLD_OF,
     postgresql_where=IS_TOLD_OF,
+    info={ONLY_ON: "postgresql"},
 )
 
 # What is left of a raw row that retention took: enough to answer its event, sent again. A row is
@@ -266,9 +270,6 @@ price_books = sa.Table(
 
 BOOKING_SEQUENCE = "booking_numbers"
 """The sequence that gives booking numbers on PostgreSQL."""
-
-ONLY_ON = "only_on"
-"""Where a table says on which database alone it is."""
 
 # PostgreSQL has sequences of its own; a row that everybody counts up would make bookings of all
 # tenants wait for each other.

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
-from ledger.models import IS_TOLD_OF, usage_balances, usage_facts, usage_metrics
+from ledger.engine import is_postgresql
+from ledger.models import IS_TOLD_OF, tenants, usage_balances, usage_facts, usage_metrics
 from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 
@@ -20,10 +21,14 @@ def find_booked(
 ) -> Mapping[str, set[TenantId]]:
     """Return for which tenants the SDK has booked usages, by their provider's id."""
     found: defaultdict[str, set[TenantId]] = defaultdict(set)
+    condition = IS_TOLD_OF
+    if not is_postgresql(session.connection):
+        # It has the key of each tenant and no other index: without them it would read all there is.
+        condition = sa.and_(_RAW.tenant_id.in_(sa.select(tenants.c.tenant_id)), IS_TOLD_OF)
     ordered = sorted(provider_ids)
     for start in range(0, len(ordered), _IN_ONE_QUERY):
         query = sa.select(_RAW.event_id, _RAW.tenant_id).where(
-            _RAW.event_id.in_(ordered[start : start + _IN_ONE_QUERY]), IS_TOLD_OF
+            _RAW.event_id.in_(ordered[start : start + _IN_ONE_QUERY]), condition
         )
         for event_id, tenant_id in session.connection.execute(query):
             found[event_id].add(tenant_id)

@@ -22,14 +22,13 @@ def upgrade() -> None:
         "unattributed_usage",
         sa.Column("of_owner", sa.Boolean, nullable=False, server_default=sa.false()),
     )
-    is_told_of = sa.text("channel <> 'ai' AND usage_id IS NULL")
-    op.create_index(
-        "ix_usage_metrics_event_id",
-        "usage_metrics",
-        ["event_id"],
-        sqlite_where=is_told_of,
-        postgresql_where=is_told_of,
-    )
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_index(
+            "ix_usage_metrics_event_id",
+            "usage_metrics",
+            ["event_id"],
+            postgresql_where=sa.text("channel <> 'ai' AND usage_id IS NULL"),
+        )
 
 
 def downgrade() -> None:
@@ -45,7 +44,8 @@ def downgrade() -> None:
             "usage waits to be attributed, and an older schema would forget by what; map it and run"
             " `meterline mapping attribute`, or stay with this version",
         )
-    op.drop_index("ix_usage_metrics_event_id", "usage_metrics")
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_index("ix_usage_metrics_event_id", "usage_metrics")
     for name in ("of_owner", "provider_id"):
         op.drop_column("unattributed_usage", name)
     op.drop_column("provider_mappings", "ends")
