@@ -15,6 +15,7 @@ FEATURE_RULE_KINDS = ("number", "service", "template", "category")
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
+_ACCOUNT = re.compile(r"AC[0-9a-f]{32}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -141,6 +142,18 @@ def parse_owned(text: str) -> list[tuple[str | None, str]]:
         owned.append((owner.strip() or None, secret))
     if not owned:
         raise ValueError("names none")
+    return owned
+
+
+def parse_owned_by_accounts(text: str) -> list[tuple[str | None, str]]:
+    """Read `SECRET` or `ACCOUNT_SID=SECRET`, as `parse_owned` does.
+
+    Raises:
+        ValueError: with what is wrong; an owner that is no account would own no webhook.
+    """
+    owned = parse_owned(text)
+    if any(owner is not None and _ACCOUNT.fullmatch(owner) is None for owner, _ in owned):
+        raise ValueError("has an owner that is no account: AC and 32 of 0-9 a-f")
     return owned
 
 

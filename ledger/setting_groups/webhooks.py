@@ -10,6 +10,7 @@ from ledger.setting_values import (
     leave_out_empty,
     parse_feature_rules,
     parse_owned,
+    parse_owned_by_accounts,
     parse_web_address,
 )
 
@@ -30,7 +31,7 @@ class WebhookSettings(BaseModel):
     )
     twilio_shared_key: SecretStr | None = Field(
         default=None,
-        description="Secrets of Twilio's shared keys, where it signs with those, with commas.",
+        description="Secrets of Twilio's shared keys, as `SECRET` or `ACCOUNT_SID=SECRET,…`.",
     )
     sendgrid_public_key: SecretStr | None = Field(
         default=None,
@@ -56,10 +57,14 @@ class WebhookSettings(BaseModel):
     @field_validator("twilio_auth_token", "twilio_shared_key", "sendgrid_public_key")
     @classmethod
     def _keys(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None:
+        if value is None:
+            return None
+        if info.field_name == "sendgrid_public_key":
             parse_owned(value.get_secret_value())
-            if info.field_name != "sendgrid_public_key" and info.data.get("public_url", "") is None:
-                raise ValueError("needs METERLINE_PUBLIC_URL, since Twilio signs the address")
+            return value
+        parse_owned_by_accounts(value.get_secret_value())
+        if info.data.get("public_url", "") is None:
+            raise ValueError("needs METERLINE_PUBLIC_URL, since Twilio signs the address")
         return value
 
     @field_validator("feature_rules", mode="before")

@@ -36,6 +36,7 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "very secret" not in repr(load_settings())
 
 
+SID = f"AC{32 * 'a'}"
 HS256 = {
     "JWT_ALGORITHM": "HS256",
     "JWT_SECRET": "s" * 32,
@@ -95,7 +96,10 @@ def faulty(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list
         ({"RETENTION_DAYS": "4"}, []),
         ({"RETENTION_DAYS": "3"}, ["RETENTION_DAYS"]),
         ({"PUBLIC_URL": "https://meter.example/", "TWILIO_AUTH_TOKEN": "t"}, []),
-        ({"PUBLIC_URL": "https://meter.example/sub", "TWILIO_SHARED_KEY": "a=b,c=="}, []),
+        ({"PUBLIC_URL": "https://meter.example/sub", "TWILIO_SHARED_KEY": f"{SID}=b,c=="}, []),
+        ({"PUBLIC_URL": "https://meter.example", "TWILIO_AUTH_TOKEN": f"{SID}=b,c"}, []),
+        ({"PUBLIC_URL": "https://a.example", "TWILIO_SHARED_KEY": "k=b"}, ["TWILIO_SHARED_KEY"]),
+        ({"PUBLIC_URL": "https://a.example", "TWILIO_AUTH_TOKEN": "AC1=b"}, ["TWILIO_AUTH_TOKEN"]),
         ({"PUBLIC_URL": "", "TWILIO_AUTH_TOKEN": "", "FEATURE_RULES": ""}, []),
         ({"PUBLIC_URL": "meter.example"}, ["PUBLIC_URL"]),
         ({"PUBLIC_URL": "meter.example", "TWILIO_AUTH_TOKEN": "t"}, ["PUBLIC_URL"]),
