@@ -11,9 +11,11 @@ from cli import schema
 from cli.findings import STALE_AFTER, Finding
 from cli.influx_health import examine_influx
 from cli.wiring import Wiring, connect
+from collector.attribution.claims import make_keys
 from collector.attribution.keeping import is_dead, list_all
 from collector.attribution.store import read_waiting
 from collector.attribution.transit import read_in_transit
+from collector.facts.claim import Claim, ClaimKind
 from costing.pricing.snapshots import find_catalogue, installed_package, read_installed
 from costing.pricing.store import read_laid
 from ledger.batches import measure_backlog
@@ -22,6 +24,7 @@ from ledger.errors import MeterlineError
 from ledger.gaps import find_gaps
 from ledger.postgresql import find_losses
 from ledger.session import operator_session, owner_session
+from ledger.setting_values import parse_owned
 from ledger.settings import find_unknown_settings
 from ledger.tenants import list_tenants
 
@@ -120,9 +123,19 @@ def _catalogue(wiring: Wiring) -> Iterator[Finding]:
 def _attribution(wiring: Wiring) -> Iterator[Finding]:
     hash_key = wiring.settings.hash_key_bytes
     with operator_session(wiring.engine) as session:
-        dead = sum(is_dead(period.row, hash_key) for period in list_all(session))
+        periods = list_all(session)
         waiting = sum(found.usages for found in read_waiting(session))
         travelling = sum(part.usages for part in read_in_transit(session))
+    dead = sum(is_dead(period.row, hash_key) for period in periods)
+    in_force = {(p.row.kind, p.row.value) for p in periods if p.covers(wiring.clock())}
+    keys = make_keys(_owners(wiring), hash_key)
+    unmapped = sum((key.kind, key.value) not in in_force for key in keys)
+    if unmapped:
+        yield Finding(
+            ok=False,
+            text=f"{unmapped} owners of keys of webhooks are mapped to nobody: what they sign"
+            " waits; run `meterline mapping add`",
+        )
     if dead:
         yield Finding(
             ok=False,
@@ -137,6 +150,21 @@ def _attribution(wiring: Wiring) -> Iterator[Finding]:
         yield Finding(
             ok=None, text=f"{travelling} usages are in transit; run `meterline mapping attribute`"
         )
+
+
+def _owners(wiring: Wiring) -> list[Claim]:
+    """Return the accounts and subusers of which the settings have keys that are theirs alone."""
+    settings = wiring.settings
+    return [
+        Claim(kind, owner)
+        for kind, secret in (
+            (ClaimKind.ACCOUNT, settings.twilio_auth_token),
+            (ClaimKind.ACCOUNT, settings.twilio_shared_key),
+            (ClaimKind.SUBUSER, settings.sendgrid_public_key),
+        )
+        for owner, _ in (parse_owned(secret.get_secret_value()) if secret else ())
+        if owner is not None
+    ]
 
 
 def _file(wiring: Wiring) -> Iterator[Finding]:

@@ -77,13 +77,14 @@ class Attribution:
 
         Args:
             now: the current instant.
-            limit: about how many usages to take out at most; the next run goes on.
+            limit: about how many usages to take out at most, of what mappings cover alone; the next
+                run goes on.
 
         Raises:
             UnavailableError: the ledger did not answer.
         """
         arrived = self.arrive(now=now)
-        booked = self.move_to_events(now=now)
+        booked = self.move_to_events(now=now) if limit is None else Attributed(0)
         usages = arrived.usages + booked.usages
         failures = arrived.failures + booked.failures
         with operator_session(self._engine) as session:

@@ -14,6 +14,7 @@ from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Fact, Rank, Verdict
 from collector.webhooks.claims import Ignored, Notice, named_tenant
 from collector.webhooks.features import FeatureRules, as_feature, feature_by_rules
+from collector.webhooks.twilio_fields import is_sid
 from ledger.errors import InvalidError
 
 SOURCE = "sendgrid"
@@ -65,7 +66,8 @@ def _read_event(
     if kind not in _BILLED:
         return Ignored.OTHER_EVENT if kind in _OTHER else Ignored.UNKNOWN_STATUS
     mailing, fact_id = mailing_of(event.get("sg_message_id")), _id(event.get("sg_event_id"))
-    if mailing is None or fact_id is None:
+    # One that looks like a message of Twilio's would be taken for that.
+    if mailing is None or fact_id is None or is_sid(mailing):
         return Ignored.UNREADABLE_EVENT
     fact = Fact(
         usage_id=mailing,

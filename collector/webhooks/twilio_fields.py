@@ -17,7 +17,7 @@ Form = Mapping[str, str]
 
 SOURCE = "twilio"
 
-_SID = re.compile(r"[A-Za-z0-9]{1,64}")
+_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
 _MAX_DIGITS = 9
 _MAX_AGE = timedelta(days=31)
@@ -43,9 +43,14 @@ def need_sid(form: Form, name: str) -> str:
         InvalidError: `missing_parameter` or `invalid_parameter`.
     """
     sid = need(form, name)
-    if _SID.fullmatch(sid) is None:
+    if not is_sid(sid):
         raise InvalidError("invalid_parameter", f"{name} is no SID", key=name)
     return sid
+
+
+def is_sid(text: str) -> bool:
+    """Whether it is an id as Twilio makes them, and no other provider does."""
+    return _SID.fullmatch(text) is not None
 
 
 def read_count(form: Form, name: str) -> int | None:

@@ -434,6 +434,21 @@ def test_the_doctor_tells_mappings_of_another_key_and_usage_without_a_tenant(
     assert (True, True) == ("1 mappings match nothing" in told, "1 usages have no tenant" in told)
 
 
+def test_the_doctor_tells_owners_of_keys_that_are_mapped_to_nobody(
+    engine: sa.Engine, meterline: Run
+) -> None:
+    settings = {
+        "METERLINE_PUBLIC_URL": "https://meter.example",
+        "METERLINE_TWILIO_AUTH_TOKEN": f"of-all,{ACCOUNT}=of-one",
+        "METERLINE_TWILIO_SHARED_KEY": f"{ACCOUNT}=of-one",
+    }
+    told = [meterline("doctor", **settings)]
+    map_to(engine, "acme", "account", ACCOUNT)
+    told.append(meterline("doctor", **settings))
+    text = "1 owners of keys of webhooks are mapped to nobody"
+    assert [True, False] == [text in one.stdout for one in told]
+
+
 def test_a_tenant_that_cannot_be_given_what_is_its_own_holds_up_no_other(
     router: Router, attribution: Attribution, engine: sa.Engine
 ) -> None:

@@ -67,11 +67,12 @@ def test_an_event_that_cannot_be_read_never_fails_its_neighbours(
         mail_event(sg_event_id="jo@example.test"),
         mail_event(sg_message_id=...),
         mail_event(sg_message_id=""),
+        mail_event(sg_message_id=f"SM{32 * '0'}.filter1"),
         mail_event(sg_message_id={"a": 1}),
     ]  # fmt: skip
     provider.sendgrid(*unreadable, mail_event(tenant="acme"))
     counts = services.tally.snapshot()
-    assert (1, {"stored": 1, "unreadable_event": 9, "unknown_status": 2}) == (
+    assert (1, {"stored": 1, "unreadable_event": 10, "unknown_status": 2}) == (
         len(collector.rows("event_id")),
         {outcome: times for (_, outcome), times in counts.items()},
     )

@@ -113,6 +113,7 @@ def test_what_books_nothing_is_counted_with_its_reason(
     [
         (MESSAGES, status_callback(MessageSid=...), "missing_parameter"),
         (MESSAGES, status_callback(MessageSid="SM 1"), "invalid_parameter"),
+        (MESSAGES, status_callback(MessageSid="A6FilwaAR_Wm_VTCEFql_w"), "invalid_parameter"),
         (MESSAGES, inbound_message(NumSegments="two"), "invalid_parameter"),
         (CALLS, call_status(CallDuration=...), "missing_parameter"),
         (CALLS, call_status(CallDuration="-1"), "invalid_parameter"),
