@@ -442,6 +442,7 @@ def test_the_doctor_tells_owners_of_keys_that_are_mapped_to_nobody(
         "METERLINE_TWILIO_AUTH_TOKEN": f"of-all,{ACCOUNT}=of-one",
         "METERLINE_TWILIO_SHARED_KEY": f"{ACCOUNT}=of-one",
     }
+    map_to(engine, "acme", "account", ACCOUNT, valid_from="2090-01-01")
     told = [meterline("doctor", **settings)]
     map_to(engine, "acme", "account", ACCOUNT)
     told.append(meterline("doctor", **settings))
