@@ -21,7 +21,7 @@ def find_booked(
 ) -> Mapping[str, set[TenantId]]:
     """Return for which tenants the SDK has booked usages, by their provider's id."""
     found: defaultdict[str, set[TenantId]] = defaultdict(set)
-    condition = IS_TOLD_OF
+    condition = sa.and_(IS_TOLD_OF)
     if not is_postgresql(session.connection):
         # It has the key of each tenant and no other index: without them it would read all there is.
         condition = sa.and_(_RAW.tenant_id.in_(sa.select(tenants.c.tenant_id)), IS_TOLD_OF)
