@@ -11,6 +11,7 @@ from cli import (
     doctor,
     exporter,
     influx,
+    journal,
     mappings,
     rebuilding,
     repricing,
@@ -61,6 +62,7 @@ main.add_command(working.work)
 main.add_command(prices)
 main.add_command(rebuilding.rebuild)
 main.add_command(repricing.reprice)
+main.add_command(journal.journal)
 main.add_command(verifying.verify_ledger)
 main.add_command(influx.influx)
 main.add_command(retention.retention)

@@ -8,8 +8,8 @@ they cannot lock each other up. Of two events with one id the first stays first.
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
-from zlib import crc32
 
+from ledger.columns import name_temporary
 from ledger.engine import is_postgresql
 from ledger.event import UsageEvent
 from ledger.measures import MEASURE_COLUMNS
@@ -33,9 +33,8 @@ _WIRE_TYPES = [
     for name in _INSERTED
 ]
 # COPY cannot pass over what is there already, and does not know row-level security, so it fills a
-# temporary table. It stays with its connection, empty between transactions; its name follows its
-# columns, since a pooler may keep a connection for longer than a version of Meterline lives.
-_INCOMING = f"incoming_usage_{crc32(_NAMES.encode()):08x}"
+# temporary table. It stays with its connection, empty between transactions.
+_INCOMING = name_temporary("incoming_usage", _INSERTED)
 _MAKE_INCOMING = (
     f"CREATE TEMPORARY TABLE IF NOT EXISTS {_INCOMING}"
     f" (LIKE {usage_metrics.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"

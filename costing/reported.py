@@ -1,7 +1,7 @@
 """What closed days were reported as on an earlier date: the journal, read up to then.
 
-A row of a closed day changes in no other way than by an entry of the journal. So what it said is
-what the last entry until then left, or else what the first one after it found.
+A row of a closed day changes in no other way than by an entry of the journal. So each figure that
+it said is what the last entry until then left, or else what the first one after it found.
 """
 
 from collections import defaultdict
@@ -56,8 +56,11 @@ def read_reported(
 
 def _figures_until(
     session: TenantSession, dates: DateRange, until: datetime
-) -> Mapping[tuple[date, UUID], Mapping[str, Any]]:
-    """Return what journalled rows said at an instant; nothing in it where a row was not there."""
+) -> Mapping[tuple[date, UUID], Mapping[str, Any] | None]:
+    """Return what journalled rows said at an instant; None of a row that was not there.
+
+    A figure that no entry names is what the row says now.
+    """
     query = (
         sa.select(_ENTRY.date, _ENTRY.rollup_id, _ENTRY.booked_at, _ENTRY.before, _ENTRY.after)
         .where(
@@ -67,27 +70,33 @@ def _figures_until(
         )
         .order_by(_ENTRY.entry_id)
     )
-    found: dict[tuple[date, UUID], Mapping[str, Any]] = {}
+    found: dict[tuple[date, UUID], dict[str, Any] | None] = {}
     for day, rollup_id, booked_at, before, after in session.connection.execute(query):
+        key = (day, rollup_id)
+        known = found.setdefault(key, {} if before or booked_at <= until else None)
+        if known is None:
+            continue
         if booked_at <= until:
-            found[day, rollup_id] = after
+            known.update(after)
         else:
-            found.setdefault((day, rollup_id), before)
+            for name, value in before.items():
+                known.setdefault(name, value)
     return found
 
 
 def _add_up(
     session: TenantSession,
     dates: DateRange,
-    journalled: Mapping[tuple[date, UUID], Mapping[str, Any]],
+    journalled: Mapping[tuple[date, UUID], Mapping[str, Any] | None],
 ) -> Iterator[ExportLine]:
     """Yield lines as `costing.export.read_export` does, in its order."""
     sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     rows = read_rollups(session, _ROW.date >= dates.start, _ROW.date < dates.end)
     for key, row in rows.items():
-        figures = journalled.get((key.date, key.rollup_id), _figures(row))
-        if not figures:
+        journal = journalled.get((key.date, key.rollup_id), {})
+        if journal is None:
             continue
+        figures = {**_figures(row), **journal}
         cost = figures["estimated_cost"]
         group = (key.date, key.channel, key.direction, key.source or "", key.feature or "")
         total = sums[(*group, cost is None)]

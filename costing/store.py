@@ -124,7 +124,13 @@ def append_journal(
 
 
 class JournalEntry(NamedTuple):
-    """What a row of a closed day was and became; `before` is empty where there was none."""
+    """What a row of a closed day was and became.
+
+    Attributes:
+        before: figures by the names of `row_figures`, empty where there was no row. A repricing's
+            entry has those alone that a price can change.
+        after: the same figures.
+    """
 
     date: date
     rollup_id: UUID

@@ -111,13 +111,20 @@ def _journal_differences(
     ends: dict[tuple[date, UUID], dict[str, Any]] = {}
     for entry in read_journal(session, tenant_id):
         key = (entry.date, entry.rollup_id)
-        if key in ends and ends[key] != entry.before:
-            yield _journal_difference(tenant_id, key, entry.before, ends[key])
-        ends[key] = entry.after
+        end = ends.setdefault(key, {})
+        if end and not (entry.before and _agree(end, entry.before)):
+            yield _journal_difference(tenant_id, key, entry.before, end)
+        end.update(entry.after)
     figures = {(row.key.date, row.key.rollup_id): row_figures(row) for row in rows}
     for key, after in ends.items():
-        if figures.get(key) != after:
-            yield _journal_difference(tenant_id, key, after, figures.get(key, {}))
+        found = figures.get(key, {})
+        if not (found and _agree(after, found)):
+            yield _journal_difference(tenant_id, key, after, found)
+
+
+def _agree(figures: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Whether two say the same where both say something."""
+    return all(figures[name] == others[name] for name in figures.keys() & others.keys())
 
 
 def _journal_difference(

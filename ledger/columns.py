@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -145,3 +146,13 @@ def rollup_key_columns() -> list[sa.Column[Any]]:
         sa.Column("model", plain_text(128)),
         sa.Column("price_class", plain_text(64), nullable=False),
     ]
+
+
+def name_temporary(stem: str, columns: Iterable[sa.Column[Any] | str]) -> str:
+    """Return the name of a temporary table that stays with its connection.
+
+    It follows the columns: a pooler may keep a connection for longer than a version of Meterline
+    lives.
+    """
+    names = ", ".join(column if isinstance(column, str) else column.name for column in columns)
+    return f"{stem}_{crc32(names.encode()):08x}"

@@ -118,7 +118,7 @@ def load_flat_map(path: Path | None = None, *, ai_flat_fallback: bool = True) ->
         if not ai_flat_fallback and isinstance(document.get("rates"), dict):
             document["rates"].pop("ai", None)
         return build_flat_map(document)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidError("invalid_price_book", f"{source}: {reason}") from error
     except InvalidError as error:

@@ -27,16 +27,16 @@ class Rating:
     """Rates made ready for one kind of usage, and the layer that they are from.
 
     Attributes:
+        multiplier: what measures are multiplied with.
         cost: returns the cost of measures, rounded half to even, or None where a unit that was used
             has no rate. It may be more than a column holds.
     """
 
-    __slots__ = ("_billed", "_numerators", "_source", "cost")
+    __slots__ = ("_source", "cost", "multiplier")
 
     def __init__(self, multiplier: Multiplier, source: str) -> None:
+        self.multiplier = multiplier
         self.cost = _multiply_by(multiplier)
-        self._numerators = multiplier.numerators
-        self._billed = multiplier.billed
         self._source = source
 
     def rate(self, measures: Measures) -> Rated:
@@ -51,8 +51,9 @@ class Rating:
 
     def _is_no_free_usage(self, measures: Measures) -> bool:
         """Whether a cost of zero was rounded, or nothing was used: no price of zero."""
-        exact = sum(map(mul, self._numerators, measures))
-        return bool(exact) or not any(measures[place] for place in self._billed)
+        numerators, _, _, billed = self.multiplier
+        exact = sum(map(mul, numerators, measures))
+        return bool(exact) or not any(measures[place] for place in billed)
 
 
 def _multiply_by(multiplier: Multiplier) -> Callable[[Measures], Nanos | None]:

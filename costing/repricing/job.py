@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -11,8 +11,10 @@ from costing.changes import keeping_rates, read_needed
 from costing.pricing.books import keep_rates
 from costing.pricing.card import Rates
 from costing.pricing.resolution import Book
-from costing.repricing.page import Pages, Row, Sums, sum_changes
-from costing.repricing.store import Place, journal_page, read_page, write_page
+from costing.repricing.changes import PageChanges
+from costing.repricing.multiplying import multiplier_values
+from costing.repricing.page import Ratings, Sums, sum_changes
+from costing.repricing.store import Page, Place, find_page, is_on, read_kinds, read_rows
 from costing.rollup import Pricing
 from costing.store import lock_costing
 from ledger.days import note_days
@@ -52,12 +54,16 @@ class Repricing:
 
     def preview(self, tenant: Tenant) -> Sums:
         """Return what a repricing of a tenant would come to, and change nothing."""
-        pages = Pages(Pricing(book=self._book, tenant=tenant).rates_of)
+        ratings = Ratings(Pricing(book=self._book, tenant=tenant).rates_of)
         sums = Sums()
+        place: Place | None = None
         with tenant_session(self._engine, tenant.tenant_id) as session:
-            for rows in self._read(session):
-                sums = sums.plus(sum_changes(pages.rate(rows)))
-        return sums
+            while True:
+                page = self._find_page(session, place)
+                changes = ratings.rate(read_rows(session, *is_on(session, page)))
+                sums, place = sums.plus(sum_changes(changes)), page.end
+                if place is None:
+                    return sums
 
     def run(self, tenant: Tenant, *, now: datetime, reason: str) -> Iterator[Sums]:
         """Rate a tenant's rows again; yield what each transaction changed.
@@ -70,20 +76,23 @@ class Repricing:
         Raises:
             UnavailableError: the ledger did not answer. What was written stays.
         """
-        pages = Pages(Pricing(book=self._book, tenant=tenant).rates_of)
-        is_closed = cache(lambda day: now >= closes_at(day, tenant))
+        ratings = Ratings(Pricing(book=self._book, tenant=tenant).rates_of)
 
         def write(place: Place | None) -> tuple[Sums, Place | None]:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 lock_costing(session, now=None)
-                rows, end = self._read_page(session, place)
-                changes = pages.rate(rows)
-                read_needed(session, (), pages.needed.values())
-                write_page(session, changes)
-                note_days(session, tenant, {change.row.date for change in changes})
-                closed = [change for change in changes if is_closed(change.row.date)]
-                journal_page(session, closed, now=now, reason=reason)
-            return sum_changes(changes), end
+                page = self._find_page(session, place)
+                changes = _find_changes(session, ratings, page)
+                sums = changes.sum()
+                if sums.rows:
+                    changes.write()
+                    dates = changes.dates()
+                    note_days(session, tenant, dates)
+                    closed = [day for day in dates if now >= closes_at(day, tenant)]
+                    if closed:
+                        changes.journal(until=max(closed), count=sums.rows, now=now, reason=reason)
+                changes.clear()
+            return sums, page.end
 
         place: Place | None = None
         while True:
@@ -93,24 +102,28 @@ class Repricing:
             if place is None:
                 return
 
-    def _read(self, session: TenantSession) -> Iterator[list[Row]]:
-        place: Place | None = None
-        while True:
-            rows, place = self._read_page(session, place)
-            yield rows
-            if place is None:
-                return
-
-    def _read_page(
-        self, session: TenantSession, place: Place | None
-    ) -> tuple[list[Row], Place | None]:
-        return read_page(
-            session, session.tenant_id, self._scope.dates, model=self._scope.model, after=place
-        )
+    def _find_page(self, session: TenantSession, after: Place | None) -> Page:
+        return find_page(session, self._scope.dates, model=self._scope.model, after=after)
 
     def _keep(self, rates: Iterable[Rates], *, now: datetime) -> None:
         with operator_session(self._engine, write=True) as session:
             keep_rates(session, rates, now=now)
+
+
+def _find_changes(session: TenantSession, ratings: Ratings, page: Page) -> PageChanges:
+    """Return what changes of a page.
+
+    Raises:
+        UnkeptError: where rates that rows take have to be kept first.
+    """
+    ready = {kind: ratings.of(kind) for kind in read_kinds(session, page)}
+    changes = PageChanges(session)
+    changes.find(page, [multiplier_values(kind, *found) for kind, found in ready.items()])
+    if beyond := changes.read_beyond():
+        changes.put_beyond(ratings.rate(beyond))
+    by_version = {rates.price_version: rates for rates, _ in ready.values()}
+    read_needed(session, (), [by_version[version] for version in changes.versions()])
+    return changes
 
 
 def parse_reason(text: str) -> str:

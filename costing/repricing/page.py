@@ -1,35 +1,42 @@
-"""One page of a tenant's rollup rows, rated again. Pure functions of rows and the price book."""
+"""Rollup rows, rated again. Pure functions of rows and the price book."""
 
 from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from uuid import UUID
 
 from costing.pricing.card import Rates
 from costing.pricing.rating import UNPRICED, Rated, Rating, make_ready
-from ledger.measures import MEASURE_COLUMNS, Measures
+from ledger.measures import Measures
 from ledger.money import Nanos
 from ledger.rollups import RollupKey
 
 
-class Row(NamedTuple):
-    """A rollup row without what has no part in its price, as the database driver gives it.
-
-    Attributes:
-        rollup_id: in the form of the driver, to be given back as it is.
-        cost: None: it has none.
-    """
+class RowKind(NamedTuple):
+    """What the price of a tenant's rollup row depends on. Neither source nor feature has a part."""
 
     date: date
-    rollup_id: Any
     channel: str
     direction: str
     model: str | None
     price_class: str
-    events: int
+
+
+KIND = RowKind._fields
+
+
+class Row(NamedTuple):
+    """A rollup row without what has no part in its price.
+
+    Attributes:
+        cost: None: it has none.
+    """
+
+    kind: RowKind
+    rollup_id: UUID
     measures: Measures
     cost: Nanos | None
     price_version: str
-    price_source: str | None
     state: str
 
 
@@ -63,45 +70,44 @@ class Sums(NamedTuple):
         return Sums(*(a + b for a, b in zip(self, other, strict=True)))
 
 
-Find = Callable[[RollupKey], Rates]
+class Ready(NamedTuple):
+    """The rates of one kind of usage, and what they are made ready as; None: no unit counts it."""
+
+    rates: Rates
+    rating: Rating | None
 
 
-class Pages:
-    """Rates pages of one tenant's rows; what it found for one row serves all of its kind.
+class Ratings:
+    """Rates one tenant's rows; what it found for one row serves all of its kind.
 
     Args:
         find: returns the rates that the book has for a row.
     """
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Callable[[RollupKey], Rates]) -> None:
         self._find = find
-        self._known: dict[tuple[object, ...], tuple[Rates, Rating | None]] = {}
-        self.needed: dict[str, Rates] = {}
+        self._known: dict[RowKind, Ready] = {}
+
+    def of(self, kind: RowKind) -> Ready:
+        """Return by what rows of a kind are rated."""
+        known = self._known.get(kind)
+        if known is None:
+            day, channel, direction, model, price_class = kind
+            rates = self._find(RollupKey(day, channel, direction, None, None, model, price_class))
+            known = Ready(rates, make_ready(rates, channel, direction, price_class))
+            self._known[kind] = known
+        return known
 
     def rate(self, rows: Iterable[Row]) -> list[Change]:
-        """Return the rows that change; the rates that they take are in `needed`."""
+        """Return the rows that change."""
         changes = []
         for row in rows:
-            kind = (row.date, row.channel, row.direction, row.model, row.price_class)
-            found = self._known.get(kind)
-            if found is None:
-                found = self._known[kind] = self._look_up(row)
-            rates, rating = found
+            rates, rating = self.of(row.kind)
             rated = UNPRICED if rating is None else rating.rate(row.measures)
             version = rates.price_version
-            if row.price_version == version and row.cost == rated.cost and row.state == rated.state:
-                continue
-            self.needed[version] = rates
-            changes.append(Change(row, rated, version))
+            if (row.price_version, row.cost, row.state) != (version, rated.cost, rated.state):
+                changes.append(Change(row, rated, version))
         return changes
-
-    def _look_up(self, row: Row) -> tuple[Rates, Rating | None]:
-        # Neither source nor feature has a part in a price.
-        key = RollupKey(
-            row.date, row.channel, row.direction, None, None, row.model, row.price_class
-        )
-        rates = self._find(key)
-        return rates, make_ready(rates, row.channel, row.direction, row.price_class)
 
 
 def sum_changes(changes: Iterable[Change]) -> Sums:
@@ -114,24 +120,3 @@ def sum_changes(changes: Iterable[Change]) -> Sums:
         unpriced_before += change.row.cost is None
         unpriced_after += change.rated.cost is None
     return Sums(rows, before, after, unpriced_before, unpriced_after)
-
-
-def figures_before(row: Row) -> dict[str, object]:
-    """Return what the journal keeps of a row as it is, as `costing.store.row_figures` does."""
-    return _figures(row, row.cost, row.price_version, row.state)
-
-
-def figures_after(change: Change) -> dict[str, object]:
-    """Return what the journal keeps of a row as it will be."""
-    rated = change.rated
-    return _figures(change.row, rated.cost, change.price_version, str(rated.state))
-
-
-def _figures(row: Row, cost: Nanos | None, version: str, state: str) -> dict[str, object]:
-    return {
-        "count": row.events,
-        **dict(zip(MEASURE_COLUMNS, row.measures, strict=True)),
-        "estimated_cost": cost,
-        "price_version": version,
-        "state": state,
-    }

@@ -21,7 +21,7 @@ from ledger.tenants import get_tenant
 from tests.access import bearer, make_key
 from tests.builders import NOW, sms
 from tests.conftest import Book
-from tests.costed import ACME, other_book, tamper
+from tests.costed import ACME, differences, other_book, tamper
 from tests.pricing import lay, rate
 from tests.service.prices.test_repricing import reprice
 
@@ -77,6 +77,37 @@ def test_a_repriced_day_still_says_what_it_cost_before(
     reprice(engine, prices)  # on 2026-04-09
     found = [figures(reported(engine, day)) for day in (CLOSED, date(2026, 4, 8), date(2026, 4, 9))]
     assert [[(1, 8_900_000)], [(1, 8_900_000)], [(1, 10_000_000)]] == found
+
+
+def test_counts_that_no_repricing_names_are_told_as_they_were(
+    engine: sa.Engine, book: Book, costing: Costing, intake: Any, prices: FlatMap
+) -> None:
+    book(sms("a"))
+    intake.book([sms("b")], only_tenant=None, now=NOW)
+    costing.run(now=noon(date(2026, 3, 20)))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)  # on 2026-04-09
+    intake.book([sms("c")], only_tenant=None, now=NOW)
+    costing.run(now=noon(date(2026, 4, 20)))
+    lay(engine, rate("sms_segment", "0.02", starts_on=date(2026, 3, 9), direction="outbound"),
+        backdated=True)  # fmt: skip
+    reprice(engine, prices, now=noon(date(2026, 5, 1)))
+    days = [CLOSED, *(date(2026, month, day) for month, day in ((3, 20), (4, 9), (4, 20), (5, 1)))]
+    expected = [(1, 8_900_000), (2, 17_800_000), (2, 20_000_000), (3, 30_000_000), (3, 60_000_000)]
+    found = [figures(reported(engine, day)) for day in days]
+    assert [[line] for line in expected] == found
+    assert [] == differences(engine, prices)
+
+
+def test_the_count_before_a_row_was_repriced_first_is_that_before_it_was_late(
+    engine: sa.Engine, book: Book, costing: Costing, intake: Any, prices: FlatMap
+) -> None:
+    book(sms("a"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)  # on 2026-04-09
+    intake.book([sms("b")], only_tenant=None, now=NOW)
+    costing.run(now=noon(date(2026, 4, 20)))
+    assert [(1, 8_900_000)] == figures(reported(engine, CLOSED))
 
 
 def test_usage_that_was_unpriced_is_an_unpriced_line_until_it_was_priced(

@@ -21,7 +21,7 @@ from ledger.tenant import TenantId
 from ledger.tenants import get_tenant
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
-from tests.costed import ACME, differences, journal, only_row, rows
+from tests.costed import ACME, differences, journal, only_row, rows, tamper
 from tests.pricing import lay, rate, tokens
 
 MUCH_LATER = NOW + timedelta(days=30)
@@ -92,6 +92,36 @@ def test_changes_of_closed_days_are_journalled_with_the_reason(
         figures,
         differences(engine, prices),
     )
+
+
+def test_an_entry_of_a_repricing_names_what_a_price_can_change_and_no_more(
+    engine: sa.Engine, book: Book, prices: FlatMap
+) -> None:
+    book(sms("a"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)
+    (entry,) = journal(engine)
+    row = only_row(engine)
+    after = {"estimated_cost": 10_000_000, "price_version": row.price_version, "state": "estimated"}
+    assert (after, after.keys()) == (entry["after"], entry["before"].keys())
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_verify_follows_the_entries_of_repricings(
+    engine: sa.Engine, book: Book, prices: FlatMap, intake: Any, late: int
+) -> None:
+    book(sms("a"))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    reprice(engine, prices)
+    # What comes after an entry begins where it ended: the next entry, or else the row.
+    intake.book([sms("b")] * late, only_tenant=None, now=NOW)
+    Costing(engine, prices).run(now=MUCH_LATER)
+    sound = differences(engine, prices)
+    text, json = ("::text", "::json") if engine.dialect.name == "postgresql" else ("", "")
+    changed = f"replace(after{text}, '10000000', '7'){json}"
+    tamper(engine, f"UPDATE usage_journal SET after = {changed} WHERE cause = 'reprice'")
+    (found,) = differences(engine, prices)
+    assert ([], True) == (sound, found.startswith("journal of rollup"))
 
 
 def test_repricing_again_changes_nothing(engine: sa.Engine, book: Book, prices: FlatMap) -> None:

@@ -98,7 +98,7 @@ def test_all_faults_of_a_file_are_listed_together_with_its_name(tmp_path: Path) 
     assert [True, True, True] == found
 
 
-@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"name = " + b"[" * 5000])
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
