@@ -10,7 +10,7 @@ from ledger.columns import plain_text
 from ledger.errors import ConflictError
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
