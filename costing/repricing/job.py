@@ -80,7 +80,7 @@ class Repricing:
                 changes = pages.rate(rows)
                 read_needed(session, (), pages.needed.values())
                 write_page(session, changes)
-                note_days(session, tenant, {change.row.date for change in changes})
+                note_days(session, tenant, {change.row.date for change in changes}, now=now)
                 closed = [change for change in changes if is_closed(change.row.date)]
                 journal_page(session, closed, now=now, reason=reason)
             return sum_changes(changes), end
