@@ -30,7 +30,7 @@ from collector.influx.writer import Writer
 from collector.relay.job import Relay
 from collector.relay.points import Point
 from collector.relay.reading import Oldest, read_parcels
-from collector.relay.store import CALL_POINTS, list_due_tenants
+from collector.relay.store import CALL_POINTS, list_due
 from costing.job import Costing
 from costing.pricing.flat import load_flat_map
 from ledger.clock import system_clock
@@ -137,7 +137,7 @@ def _make_bodies(ledger: Path) -> list[bytes]:
     points: list[Point] = []
     with open_engine(ledger) as engine:
         with operator_session(engine) as session:
-            tenants = list_due_tenants(session)
+            tenants = list_due(session)
         for tenant_id in tenants:
             for parcel in read_parcels(engine, tenant_id, Oldest()):
                 points += parcel.points

@@ -1,6 +1,6 @@
 """What `meterline doctor` looks at in InfluxDB and in the way to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cli import schema
 from cli.findings import STALE_AFTER, Finding
@@ -11,7 +11,16 @@ from collector.influx.target import Target
 from collector.influx.transport import Transport
 from ledger.errors import MeterlineError
 from ledger.session import operator_session
-from ledger.shipping import Health, measure_unshipped, read_health, read_refusal
+from ledger.shipping import (
+    Health,
+    Hold,
+    list_holds,
+    measure_unshipped,
+    read_health,
+    read_refusal,
+)
+
+_MOST_HOLDS = 5
 
 
 def examine_influx(wiring: Wiring) -> Iterator[Finding]:
@@ -62,6 +71,7 @@ def _backlog(wiring: Wiring) -> Iterator[Finding]:
         waits = measure_unshipped(session)
         health = read_health(session)
         refusal = read_refusal(session)
+        holds = list_holds(session)
     age = None if waits.oldest is None else wiring.clock() - waits.oldest
     is_late = age is not None and age >= STALE_AFTER
     text = "nothing waits to be shipped"
@@ -72,6 +82,7 @@ def _backlog(wiring: Wiring) -> Iterator[Finding]:
     yield Finding(ok=not is_late, text=text + ("; is `meterline work` running?" if is_late else ""))
     if health is not None:
         yield _describe_health(health)
+    yield from _describe_holds(holds)
     if refusal is not None:
         line, reason = refusal
         yield Finding(
@@ -80,6 +91,18 @@ def _backlog(wiring: Wiring) -> Iterator[Finding]:
         )
     if waits.expired:
         yield Finding(ok=None, text=f"{waits.expired} points were too old for their bucket")
+
+
+def _describe_holds(holds: Sequence[Hold]) -> Iterator[Finding]:
+    for each in holds[:_MOST_HOLDS]:
+        yield Finding(
+            ok=False,
+            text=f"{each.measurement} of tenant {each.tenant_id} is held back since"
+            f" {each.held_since:%Y-%m-%d %H:%M:%S} UTC, tried {each.failures} times,"
+            f" again from {each.retry_at:%H:%M:%S} on: {each.reason}",
+        )
+    if len(holds) > _MOST_HOLDS:
+        yield Finding(ok=False, text=f"{len(holds) - _MOST_HOLDS} more are held back")
 
 
 def _describe_health(health: Health) -> Finding:

@@ -67,10 +67,11 @@ def rebuild_series(
         dropping.check()
     for tenant in known_tenants(wiring, tenant_id):
         _make_due(wiring, target, tenant, dates, dropping)
+    only = known_tenant(wiring, tenant_id)
     with operator_session(wiring.engine) as session:
-        due = measure_unshipped(session).points
+        due = measure_unshipped(session, only).points
     with click.progressbar(length=due, label="series", file=sys.stderr) as bar:
-        shipped = ship_all(relay, bar.update)
+        shipped = ship_all(relay, bar.update, only=only)
     if not tell_shipped(shipped):
         sys.exit(1)
 

@@ -1,23 +1,36 @@
 """Runs the relay, once or for good, and tells what became of it."""
 
+import signal
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
 
 import click
 
+from collector.relay.backoff import backoff
 from collector.relay.job import Relay
 from collector.relay.outcome import Shipped
 from ledger.errors import MeterlineError
+from ledger.tenant import TenantId
 
 _IDLE_SECONDS = 1.0
-_MOST_SECONDS = 60.0
+_FIRST_WAIT = timedelta(seconds=1)
+_MOST_WAIT = timedelta(minutes=1)
 _BUSY_SECONDS = 0.5
 
 
-def backoff_seconds(failures: int) -> float:
-    """Return how long to wait after so many failures in a row: 1 s, 2 s, 4 s, at most a minute."""
-    return float(min(2 ** min(failures - 1, 6), _MOST_SECONDS)) if failures else _IDLE_SECONDS
+def choose_pause(failures: int, *, is_more: bool) -> float:
+    """Return how many seconds to wait before the next run.
+
+    Args:
+        failures: how many runs in a row came to an error: 1 s, 2 s, 4 s, at most a minute.
+        is_more: more is due already.
+    """
+    if failures:
+        return backoff(failures, first=_FIRST_WAIT, most=_MOST_WAIT).total_seconds()
+    return 0.0 if is_more else _IDLE_SECONDS
 
 
 def keep_shipping(relay: Relay, stop: threading.Event) -> None:
@@ -26,44 +39,74 @@ def keep_shipping(relay: Relay, stop: threading.Event) -> None:
     told: list[str] = []
     while not stop.is_set():
         failures += 1
+        is_more = False
         try:
-            shipped = relay.run()
+            shipped = relay.run(is_stopped=stop.is_set)
         except MeterlineError as error:
             faults = [f"waiting: {error.message}"]
         except Exception as error:  # noqa: BLE001 - a relay that died in silence would lag for ever
             faults = [f"the relay stopped short: {type(error).__name__}: {error}"]
         else:
             faults = _faults(shipped)
+            is_more = shipped.is_more
             if shipped.error is None:  # a tenant that cannot be read holds up no other
                 failures = 0
         if faults != told:
             for fault in faults:
                 click.echo(fault, err=True)
             told = faults
-        stop.wait(backoff_seconds(failures))
+        stop.wait(choose_pause(failures, is_more=is_more))
 
 
-def ship_all(relay: Relay, on_points: Callable[[int], None] = lambda _count: None) -> Shipped:
+def ship_all(
+    relay: Relay,
+    on_points: Callable[[int], None] = lambda _count: None,
+    *,
+    only: TenantId | None = None,
+) -> Shipped:
     """Ship until nothing is left, also of what other relays are in the midst of.
+
+    What can be shipped is, also where some of a tenant cannot. A signal to stop ends it between two
+    calls, and the leases are given back.
 
     Args:
         relay: the relay.
         on_points: hears how many points each round has shipped.
+        only: ship this tenant alone.
     """
     total = Shipped()
-    while True:
-        now = relay.run()
-        on_points(now.points + now.refused + now.expired)
-        total.points += now.points
-        total.refused += now.refused
-        total.expired += now.expired
-        total.failures, total.error = now.failures, now.error
-        if now.error is not None or now.failures:
-            return total
-        if now.busy:
-            time.sleep(_BUSY_SECONDS)
-        elif not (now.points or now.refused or now.expired):
-            return total
+    with _stopping() as stop:
+        while not stop.is_set():
+            now = relay.run(only=only, is_stopped=stop.is_set)
+            on_points(now.handled)
+            total.points += now.points
+            total.refused += now.refused
+            total.expired += now.expired
+            total.failures, total.error = now.failures, now.error
+            if now.error is not None:
+                return total
+            if now.busy:
+                stop.wait(_BUSY_SECONDS)
+            elif not now.handled:
+                return total
+    raise click.Abort
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Yield what signals to stop set, instead of ending the process at once."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, on_signal) for number in signals]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def tell_shipped(shipped: Shipped) -> bool:

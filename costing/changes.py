@@ -66,7 +66,7 @@ def write_changes(
 ) -> None:
     """Write rows, raise the revision of their days, and journal those of closed days."""
     write_rollups(session, [change.after for change in changes])
-    note_days(session, tenant, (change.after.key.date for change in changes))
+    note_days(session, tenant, (change.after.key.date for change in changes), now=now)
     closed = [change for change in changes if now >= closes_at(change.after.key.date, tenant)]
     append_journal(
         session, [(change.before, change.after) for change in closed], cause=cause, now=now

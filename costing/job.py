@@ -228,7 +228,7 @@ class Costing:
                 rater = Rater(pricing=pricing, kept=read_kept(session))
                 found = recompute(session, rater, lost_version=lost_version)
                 read_needed(session, (), found.lost)
-                book_days(session, tenant, (key.date for key in found.rows))
+                book_days(session, tenant, (key.date for key in found.rows), now=now)
                 write_changes(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
                 return len(found.changes)
 

@@ -106,13 +106,17 @@ METRICS = (
     Metric(
         name="meterline_relay_backlog_age_seconds",
         unit="seconds",
-        help="How long ago the oldest event that waits to be shipped was booked; 0 where no event"
-        " waits, also where figures do.",
+        help="Since when the oldest event or figure has waited to be shipped; 0 where none waits.",
     ),
     Metric(
         name="meterline_relay_quarantined_points",
         unit="points",
         help="Points that InfluxDB refused and that are put aside.",
+    ),
+    Metric(
+        name="meterline_relay_held_measurements",
+        unit="measurements",
+        help="Measurements of tenants that are held back, since InfluxDB refuses most of them.",
     ),
     Metric(
         name="meterline_relay_expired_points_total",

@@ -60,6 +60,7 @@ def collect_relay(session: OperatorSession, now: datetime) -> Iterator[Sample]:
     yield Sample("meterline_relay_backlog_rows", waits.rows)
     yield Sample("meterline_relay_backlog_age_seconds", _age(waits.oldest, now))
     yield Sample("meterline_relay_quarantined_points", waits.quarantined)
+    yield Sample("meterline_relay_held_measurements", waits.held)
     yield Sample("meterline_relay_expired_points_total", waits.expired)
     health = read_health(session)
     fails = health is not None and health.recovered_at is None

@@ -21,6 +21,7 @@ BY_TENANT = (
     "usage_tenant_days",
     "relay_state",
     "quarantined_points",
+    "relay_holds",
     "unattributed_usage",
 )
 """Tables that grow with usage: rows of one tenant lie on one node, together."""

@@ -183,9 +183,16 @@ usage_tenant_days = sa.Table(
     sa.Column("plan", plain_text(128), nullable=False),
     # Raised with every change of a row of the day and of the tenant's name.
     sa.Column("revision", sa.BigInteger, nullable=False),
+    # What InfluxDB has: of the point of the day, and of those of its rows.
     sa.Column("shipped_revision", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("rows_shipped_revision", sa.BigInteger, nullable=False, server_default="0"),
+    # Since when something of the day waits to be shipped; it says nothing where nothing does.
+    sa.Column("due_since", UtcDateTime),
 )
-_DUE = usage_tenant_days.c.revision > usage_tenant_days.c.shipped_revision
+_DUE = sa.or_(
+    usage_tenant_days.c.revision > usage_tenant_days.c.shipped_revision,
+    usage_tenant_days.c.revision > usage_tenant_days.c.rows_shipped_revision,
+)
 sa.Index(
     "ix_usage_tenant_days_due",
     usage_tenant_days.c.tenant_id,
@@ -247,6 +254,23 @@ quarantined_points = sa.Table(
     sa.Column("line", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("quarantined_at", UtcDateTime, nullable=False),
+    # How often it was refused, and when it is tried again; NULL: with the next round.
+    sa.Column("tries", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("retry_at", UtcDateTime),
+    sa.Index(None, "retry_at"),
+)
+
+# Measurements of tenants of which InfluxDB refuses most: they wait, and nothing of them is put
+# aside.
+relay_holds = sa.Table(
+    "relay_holds",
+    metadata,
+    sa.Column("tenant_id", plain_text(64), primary_key=True),
+    sa.Column("measurement", plain_text(32), primary_key=True),
+    sa.Column("failures", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("held_since", UtcDateTime, nullable=False),
+    sa.Column("retry_at", UtcDateTime, nullable=False),
 )
 
 # How it goes with InfluxDB as a whole: one row, none before the first failure.

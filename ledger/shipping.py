@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from ledger.models import (
     quarantined_points,
     relay_health,
+    relay_holds,
     relay_state,
     unshipped_batches,
     usage_metrics,
@@ -30,10 +31,11 @@ class Unshipped(NamedTuple):
 
     Attributes:
         events: raw usage that is costed and not shipped.
-        oldest: when the first of these events was booked, or None.
-        days: tenant days with figures that changed since they were shipped.
-        rows: rollup rows of these days that did.
+        oldest: since when the first of these events or figures has been due, or None.
+        days: tenant days whose figures changed since they were shipped as a whole.
+        rows: rollup rows that changed since they were shipped.
         quarantined: points that InfluxDB refused.
+        held: measurements of tenants that wait since InfluxDB refuses most of them.
         expired: points that were older than their bucket keeps any, ever since.
     """
 
@@ -42,12 +44,24 @@ class Unshipped(NamedTuple):
     days: int
     rows: int
     quarantined: int
+    held: int
     expired: int
 
     @property
     def points(self) -> int:
         """How many points that makes."""
         return self.events + self.rows + self.days
+
+
+class Hold(NamedTuple):
+    """A measurement of a tenant that waits since InfluxDB refuses most of it, and the reason."""
+
+    tenant_id: TenantId
+    measurement: str
+    failures: int
+    reason: str
+    held_since: datetime
+    retry_at: datetime
 
 
 class Health(NamedTuple):
@@ -67,7 +81,24 @@ def is_shipped(tenant_id: TenantId) -> sa.ColumnElement[bool]:
 
 def is_day_due() -> sa.ColumnElement[bool]:
     """Return the condition on days that something of theirs changed since it was shipped."""
+    return sa.or_(is_day_point_due(), are_day_rows_due())
+
+
+def is_day_point_due() -> sa.ColumnElement[bool]:
+    """Return the condition on days that what they say as a whole is to be shipped."""
     return _DAY.revision > _DAY.shipped_revision
+
+
+def are_day_rows_due() -> sa.ColumnElement[bool]:
+    """Return the condition on days that rollup rows of theirs may have to be shipped."""
+    return _DAY.revision > _DAY.rows_shipped_revision
+
+
+def due_since(now: datetime) -> sa.ColumnElement[datetime]:
+    """Return since when days are due that become so now, unless they are already."""
+    instant = sa.literal(now, _DAY.due_since.type)
+    known = sa.func.coalesce(_DAY.due_since, instant)
+    return sa.case((is_day_due(), known), else_=instant)
 
 
 def is_row_due() -> sa.ColumnElement[bool]:
@@ -93,15 +124,19 @@ def measure_unshipped(
             query = query.where(table.c.tenant_id == tenant_id)
         return session.connection.execute(query).one()
 
-    waiting, oldest = read(sa.select(events, sa.func.min(_UNSHIPPED.booked_at)), unshipped_batches)
-    days = sa.select(sa.func.count()).select_from(usage_tenant_days).where(is_day_due())
+    waiting, booked = read(sa.select(events, sa.func.min(_UNSHIPPED.booked_at)), unshipped_batches)
+    points = sa.func.coalesce(sa.func.sum(sa.case((is_day_point_due(), 1), else_=0)), 0)
+    of_days: sa.Select[Any] = sa.select(points, sa.func.min(_DAY.due_since)).where(is_day_due())
+    days, changed = read(of_days, usage_tenant_days)
+    held = sa.select(sa.func.count()).select_from(relay_holds)
     refused = sa.select(sa.func.count()).select_from(quarantined_points)
     return Unshipped(
         events=int(waiting),
-        oldest=oldest,
-        days=read(days, usage_tenant_days)[0],
-        rows=read(rows.where(is_day_due(), is_row_due()), usage_tenant_days)[0],
+        oldest=min(filter(None, (booked, changed)), default=None),
+        days=int(days),
+        rows=read(rows.where(are_day_rows_due(), is_row_due()), usage_tenant_days)[0],
         quarantined=read(refused, quarantined_points)[0],
+        held=read(held, relay_holds)[0],
         expired=int(read(sa.select(expired), relay_state)[0]),
     )
 
@@ -112,6 +147,14 @@ def read_refusal(session: OperatorSession) -> tuple[str, str] | None:
     query = sa.select(columns.line, columns.reason).order_by(columns.quarantined_at.desc()).limit(1)
     row = session.connection.execute(query).first()
     return None if row is None else (row[0], row[1])
+
+
+def list_holds(session: OperatorSession) -> list[Hold]:
+    """Return what is held back, of all tenants, longest first."""
+    query = sa.select(*(relay_holds.c[name] for name in Hold._fields)).order_by(
+        relay_holds.c.held_since, relay_holds.c.tenant_id, relay_holds.c.measurement
+    )
+    return [Hold(*row) for row in session.connection.execute(query)]
 
 
 def read_health(session: OperatorSession) -> Health | None:

@@ -135,7 +135,7 @@ def change_tenant(  # noqa: PLR0913 - as above
         session.connection.execute(
             sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(name=name)
         )
-        note_name(session, tenant_id)
+        note_name(session, tenant_id, now=now)
     current = tenant.current
     wanted = (plan or current.plan, timezone or current.timezone)
     if wanted != (current.plan, current.timezone):

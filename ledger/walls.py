@@ -28,7 +28,8 @@ TENANT_MAY = {
     "unshipped_batches": _ALL,
     "usage_tenant_days": "SELECT, INSERT, UPDATE",
     "relay_state": "SELECT, INSERT, UPDATE",
-    "quarantined_points": "SELECT, INSERT, DELETE",
+    "quarantined_points": _ALL,
+    "relay_holds": _ALL,
     "unattributed_usage": "SELECT, INSERT, UPDATE",
     "price_books": _READ,
 }

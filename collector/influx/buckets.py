@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from collector.influx.errors import reading_answer
 from collector.influx.query import Reader, quote_name
 from collector.influx.target import Target
 from collector.influx.transport import Transport
@@ -128,8 +129,9 @@ class Buckets:
         for columns, values in ((one.columns, one.values) for one in series):
             for row in values:
                 policy = dict(zip(columns, row, strict=True))
-                if policy["default"]:
-                    return policy
+                with reading_answer():
+                    if policy["default"]:
+                        return {name: str(policy[name]) for name in ("name", "duration")}
         raise _missing(bucket)
 
     def _ensure_bucket(self, bucket: str, retention: timedelta | None) -> Made:
@@ -150,10 +152,21 @@ class Buckets:
         org = {"org": self._org} if self._org else {}
         try:
             answer = self._transport.get("/api/v2/buckets", name=bucket, **org)
-        except MissingError:  # 2.x answers so where the organisation or the bucket is not there
+        except MissingError as error:  # a version may answer so where the bucket is not there
+            if error.code == "influx_org_missing":
+                raise
             return None
-        found: list[dict[str, Any]] = answer.read_json().get("buckets", [])
-        return next((each for each in found if each.get("name") == bucket), None)
+        document = answer.read_json()
+        with reading_answer():
+            found = [dict(each) for each in document.get("buckets") or []]
+            return next(
+                (
+                    {"id": str(each["id"]), "rules": list(each.get("retentionRules") or [])}
+                    for each in found
+                    if each.get("name") == bucket
+                ),
+                None,
+            )
 
     def check_org(self, flavour: Flavour) -> None:
         """Check that the organisation is set where it is needed: 2.x takes no write without one.
@@ -167,14 +180,16 @@ class Buckets:
     def _find_org(self) -> str:
         self.check_org(Flavour.V2)
         try:
-            found = self._transport.get("/api/v2/orgs", org=self._org).read_json().get("orgs", [])
+            document = self._transport.get("/api/v2/orgs", org=self._org).read_json()
         except MissingError:
-            found = []
-        if not found:
+            document = {}
+        with reading_answer():
+            ids = [str(each["id"]) for each in document.get("orgs") or []]
+        if not ids:
             raise MissingError(
                 "influx_org_missing", f"InfluxDB has no organisation {self._org}", value=self._org
             )
-        return str(found[0]["id"])
+        return ids[0]
 
 
 def _missing(bucket: str) -> MeterlineError:
@@ -186,8 +201,9 @@ def _missing(bucket: str) -> MeterlineError:
 
 
 def _to_retention(bucket: dict[str, Any]) -> timedelta | None:
-    seconds = sum(rule.get("everySeconds", 0) for rule in bucket.get("retentionRules", []))
-    return timedelta(seconds=seconds) if seconds else None
+    with reading_answer():
+        seconds = sum(int(rule.get("everySeconds", 0)) for rule in bucket["rules"])
+        return timedelta(seconds=seconds) if seconds else None
 
 
 def _to_duration(text: str) -> timedelta | None:

@@ -1,7 +1,8 @@
 """What InfluxDB's answers mean for whoever asked."""
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import orjson
 
@@ -23,6 +24,7 @@ _REASON_LENGTH = 300
 _OF_LINES = re.compile(r"partial write|unable to parse|type conflict|parsing|parse error")
 _GIVEN_UP = re.compile(r"timeout")
 """All that 1.x says of a write that it goes on with and no longer waits for."""
+_OF_ORG = re.compile(r"\borgani[sz]ation\b|\borg not found\b", re.IGNORECASE)
 _OF_BUCKET = re.compile(r"database not found|bucket|dbrp", re.IGNORECASE)
 
 
@@ -36,6 +38,21 @@ class RejectedError(Exception):
 
 class TooLargeError(Exception):
     """A write was refused for its size."""
+
+
+@contextmanager
+def reading_answer() -> Iterator[None]:
+    """Take whatever goes wrong in reading an answer for an answer of something else.
+
+    Raises:
+        UnavailableError: `influx_unavailable`, where the answer has not the shape of InfluxDB's.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UnavailableError(
+            "influx_unavailable", "what answered is no InfluxDB: its answer has another shape"
+        ) from error
 
 
 def unfit_header() -> InvalidError:
@@ -62,7 +79,7 @@ def read_answer(status: int, text: str) -> MeterlineError | RejectedError | TooL
         return ForbiddenError(
             "influx_token_refused", f"InfluxDB refuses the token ({status}): {reason}"
         )
-    if status == _NOT_FOUND:
+    if status == _NOT_FOUND or (status == _BAD_REQUEST and _OF_ORG.search(text)):
         return _not_found(text, reason)
     if status == _TOO_MANY or status >= _SERVER_ERROR:
         is_uncertain = status in _GATEWAY_ERRORS or _GIVEN_UP.fullmatch(reason)
@@ -89,6 +106,11 @@ def _read_faults(lines: object) -> list[str]:
 
 
 def _not_found(text: str, reason: str) -> MissingError:
+    if _OF_ORG.search(text):
+        return MissingError(
+            "influx_org_missing",
+            f"InfluxDB has no organisation as METERLINE_INFLUX_ORG names it: {reason}",
+        )
     if _OF_BUCKET.search(text):
         return MissingError(
             "influx_bucket_missing",

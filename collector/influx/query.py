@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from collector.influx.errors import reading_answer
 from collector.influx.transport import Transport
 from ledger.errors import InvalidError, MissingError
 
@@ -36,24 +37,30 @@ class Reader:
         """
         parameters = {"epoch": "ns"} if bucket is None else {"db": bucket, "epoch": "ns"}
         answer = self._transport.send("POST", "/query", parameters, form={"q": statement})
-        results = answer.read_json().get("results") or [{}]
-        result: dict[str, Any] = results[0] or {}
+        document = answer.read_json()
+        with reading_answer():
+            results = list(document["results"])
+            result: dict[str, Any] = dict(results[0]) if results else {}
+            found = [dict(series) for series in result.get("series", [])]
+            series = list(map(_read_series, found))
         if "error" in result:
-            raise _read_error(result["error"])
-        found = result.get("series", [])
-        if result.get("partial") or any(series.get("partial") for series in found):
+            raise _read_error(str(result["error"]))
+        if result.get("partial") or any(each.get("partial") for each in found):
             raise InvalidError(
                 "influx_refused", "InfluxDB cuts its answers short; lift its max-row-limit"
             )
-        return [
-            Series(
-                series.get("name", ""),
-                series.get("tags", {}),
-                tuple(series["columns"]),
-                series.get("values", []),
-            )
-            for series in found
-        ]
+        return series
+
+
+def _read_series(document: dict[str, Any]) -> Series:
+    columns = tuple(map(str, document["columns"]))
+    rows = [dict(zip(columns, row, strict=True)) for row in document.get("values", [])]
+    return Series(
+        str(document.get("name", "")),
+        dict(document.get("tags", {})),
+        columns,
+        [list(row.values()) for row in rows],
+    )
 
 
 def _read_error(text: str) -> MissingError | InvalidError:

@@ -17,6 +17,7 @@ _BEYOND_RETENTION = "points beyond retention policy"
 _DROPPED = re.compile(r"dropped=(\d+)")
 _MILLISECONDS = 1000
 _FASTEST = 1
+_NO_CONTENT = 204
 
 
 class Writer:
@@ -43,7 +44,7 @@ class Writer:
             MeterlineError: see `read_answer`.
         """
         try:
-            self._service.post_write(  # type: ignore[no-untyped-call] # generated without types
+            _, status, _ = self._service.post_write_with_http_info(  # type: ignore[no-untyped-call] # generated without types
                 self._org,
                 bucket,
                 # The client itself would compress as hard as can be: six times the time of
@@ -69,6 +70,12 @@ class Writer:
             ) from error
         except ValueError:
             raise unfit_header() from None
+        if status != _NO_CONTENT:
+            # A page of a proxy, for one: to take it for the answer would lose what was sent.
+            raise UncertainError(
+                "influx_unavailable",
+                f"what answers at {self._url} is no InfluxDB: it answers {status} to a write",
+            )
         return 0
 
     def close(self) -> None:

@@ -1,15 +1,19 @@
 """Parcels that go out together, and what became of them."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from collector.influx.target import Target
-from collector.relay.delivery import Delivery
-from collector.relay.parcels import Delivered, Parcel, Refusal
-from collector.relay.points import USAGE, Point
-from ledger.errors import ConflictError, MeterlineError
+from collector.relay.delivery import Delivery, ManyRefusedError
+from collector.relay.parcels import Delivered, Parcel
+from collector.relay.points import Point, bucket_of
+from ledger.errors import MeterlineError
 from ledger.tenant import TenantId
+
+MOST_REFUSALS = 100
+"""Most refused points of a tenant's measurement that are looked for in one cargo."""
 
 
 @dataclass
@@ -36,10 +40,9 @@ class Cargo:
 
 @dataclass
 class Posted:
-    """What became of the points of each tenant: `refused` too many; or what stopped all of it."""
+    """What became of the points of each tenant; or what stopped all of it."""
 
     delivered: dict[TenantId, Delivered] = field(default_factory=dict)
-    refused: dict[TenantId, MeterlineError] = field(default_factory=dict)
     error: MeterlineError | None = None
 
 
@@ -77,22 +80,17 @@ class Posting:
 def post_cargo(cargo: Cargo, delivery: Delivery, target: Target) -> Posted:
     """Send all points of a cargo, each to its bucket.
 
-    Where too many are refused, each tenant is sent apart, so that no other waits for it.
+    Refused points are judged by tenant and measurement. Few of many are poison in the usage, and
+    are told one by one; where it is most of them, or too many to look for, the fault is one of the
+    whole, such as a field of another type: the measurement is held, and none of it is put aside.
 
     Raises:
         UnavailableError: `ledger_unavailable`, where the delivery needed the ledger.
     """
+    posted = Posted({tenant_id: Delivered() for tenant_id in cargo.parcels})
     try:
-        refused = _send(cargo, delivery, target)
-        if refused.error is None or len(cargo.parcels) == 1:
-            return refused if refused.error is None else _refuse(cargo, refused.error)
-        posted = Posted()
-        for tenant_id, parcels in cargo.parcels.items():
-            alone = Cargo({tenant_id: parcels})
-            sent = _send(alone, delivery, target)
-            sent = sent if sent.error is None else _refuse(alone, sent.error)
-            posted.delivered.update(sent.delivered)
-            posted.refused.update(sent.refused)
+        for bucket in target.buckets:
+            _send(bucket, _group(cargo, bucket, target), delivery, posted)
     except MeterlineError as error:
         if error.code == "ledger_unavailable":
             raise
@@ -100,41 +98,62 @@ def post_cargo(cargo: Cargo, delivery: Delivery, target: Target) -> Posted:
     return posted
 
 
-def _refuse(cargo: Cargo, error: MeterlineError) -> Posted:
-    return Posted(refused=dict.fromkeys(cargo.parcels, error))
+def post_retries(cargo: Cargo, delivery: Delivery, target: Target) -> Posted:
+    """Send points that were refused before, and tell which are refused still.
 
-
-def _send(cargo: Cargo, delivery: Delivery, target: Target) -> Posted:
-    """Send a cargo; its error, if any, is that too many points are refused."""
+    Raises:
+        UnavailableError: see `post_cargo`.
+    """
     posted = Posted({tenant_id: Delivered() for tenant_id in cargo.parcels})
-    for bucket in target.buckets:
-        points = [
-            point
-            for parcels in cargo.parcels.values()
-            for parcel in parcels
-            for point in parcel.points
-            if bucket == (target.usage_bucket if point.measurement == USAGE else target.bucket)
-        ]
-        try:
-            sent = delivery.send(bucket, points)
-        except ConflictError as error:
-            if error.code != "influx_rejects_points":
-                raise
-            return Posted(error=error)
-        _share_out(posted, cargo, sent.refusals)
-        if sent.expired:
-            # The bucket does not say which they were; they are counted with the first tenant.
-            next(iter(posted.delivered.values())).expired += sent.expired
+    try:
+        for bucket in target.buckets:
+            for (tenant_id, _), points in _group(cargo, bucket, target).items():
+                sifted = delivery.sift(bucket, points, most=len(points))
+                posted.delivered[tenant_id].refusals += sifted.refusals
+                posted.delivered[tenant_id].expired += sifted.expired
+    except MeterlineError as error:
+        if error.code == "ledger_unavailable":
+            raise
+        return Posted(error=error)
     return posted
 
 
-def _share_out(posted: Posted, cargo: Cargo, refusals: Iterable[Refusal]) -> None:
-    """Give each tenant its refused points."""
-    for refusal in refusals:
-        for tenant_id, parcels in cargo.parcels.items():
-            if any(_holds(parcel.points, refusal.point) for parcel in parcels):
-                posted.delivered[tenant_id].refusals.append(refusal)
+_Groups = dict[tuple[TenantId, str], list[Point]]
 
 
-def _holds(points: Iterable[Point], wanted: Point) -> bool:
-    return any(point is wanted for point in points)
+def _group(cargo: Cargo, bucket: str, target: Target) -> _Groups:
+    """Return the points for a bucket, by tenant and measurement."""
+    groups: defaultdict[tuple[TenantId, str], list[Point]] = defaultdict(list)
+    for tenant_id, parcels in cargo.parcels.items():
+        for parcel in parcels:
+            for point in parcel.points:
+                groups[tenant_id, point.measurement].append(point)
+    return {key: points for key, points in groups.items() if bucket == bucket_of(key[1], target)}
+
+
+def _send(bucket: str, groups: _Groups, delivery: Delivery, posted: Posted) -> None:
+    """Send points, and once more those of calls that were rejected, group by group."""
+    sent = delivery.send(bucket, [point for points in groups.values() for point in points])
+    if sent.expired:
+        # The bucket does not say which they were; they are counted with the first tenant.
+        next(iter(posted.delivered.values())).expired += sent.expired
+    start = 0
+    for (tenant_id, measurement), points in groups.items():
+        suspects = [
+            points[place - start]
+            for call in sent.rejected
+            for place in range(max(call.start, start), min(call.stop, start + len(points)))
+        ]
+        start += len(points)
+        if not suspects:
+            continue
+        delivered = posted.delivered[tenant_id]
+        most = min(MOST_REFUSALS, len(points) // 2)
+        try:
+            sifted = delivery.sift(bucket, suspects, most=most)
+        except ManyRefusedError as error:
+            share = f"more than {most} of {len(points)} points"
+            delivered.held[measurement] = f"InfluxDB refuses {share}, such as: {error}"
+            continue
+        delivered.refusals += sifted.refusals
+        delivered.expired += sifted.expired

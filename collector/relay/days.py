@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from collector.relay.points import DaySums
+from collector.relay.points import TENANT_DAY, USAGE_COST, DaySums
 from ledger.models import usage_rollups_daily, usage_tenant_days
 from ledger.rollups import RollupRow, read_rollups
 from ledger.session import TenantSession
-from ledger.shipping import is_day_due, is_row_due
+from ledger.shipping import are_day_rows_due, is_day_point_due, is_row_due
 from ledger.spending import IS_AI, IS_SENT_EMAIL, IS_TWILIO
 
 _DAY = usage_tenant_days.c
@@ -31,18 +31,30 @@ class DueDay(NamedTuple):
     revision: int
 
 
-def read_due_days(session: TenantSession, *, after: date | None, points: int) -> dict[date, DueDay]:
-    """Return the next days that are due, in order: one at least, up to a number of points."""
+_DUE = {TENANT_DAY: is_day_point_due(), USAGE_COST: are_day_rows_due()}
+
+
+def read_due_days(
+    session: TenantSession, *, of: Collection[str], after: date | None, points: int
+) -> dict[date, DueDay]:
+    """Return the next days that are due, in order: one at least, up to a number of points.
+
+    Args:
+        session: of the tenant.
+        of: measurements of figures, of which one has to be due.
+        after: the last day that was read.
+        points: how many points there should be at most.
+    """
     query = (
         sa.select(_DAY.date, _DAY.day_start_utc, _DAY.plan, _DAY.revision)
-        .where(_DAY.tenant_id == session.tenant_id, is_day_due())
+        .where(_DAY.tenant_id == session.tenant_id, sa.or_(*(_DUE[each] for each in sorted(of))))
         .order_by(_DAY.date)
         .limit(_MOST_DAYS)
     )
     if after is not None:
         query = query.where(_DAY.date > after)
     found = {day: DueDay(*rest) for day, *rest in session.connection.execute(query)}
-    rows = _count_due_rows(session, found)
+    rows = _count_due_rows(session, found) if USAGE_COST in of else {}
     chosen: dict[date, DueDay] = {}
     total = 0
     for day, due in found.items():

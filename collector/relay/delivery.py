@@ -7,10 +7,7 @@ from collector.influx.errors import RejectedError, TooLargeError
 from collector.relay.parcels import Refusal
 from collector.relay.points import Point
 from collector.relay.store import CALL_POINTS
-from ledger.errors import ConflictError, UnavailableError
-
-MOST_REFUSALS = 20
-"""More refused points in one call are no poison in the usage but a fault of the whole."""
+from ledger.errors import UnavailableError
 
 
 class Writes(Protocol):
@@ -20,8 +17,24 @@ class Writes(Protocol):
         """Write lines; return how many were too old for the bucket."""
 
 
+class ManyRefusedError(Exception):
+    """More points are refused than may be. The text is the reason of one of them."""
+
+
 class Sent(NamedTuple):
-    """What became of points: those that were refused, and how many the bucket found too old."""
+    """What became of points.
+
+    Attributes:
+        expired: how many the bucket found too old.
+        rejected: the calls, as ranges of the points, in which some were refused.
+    """
+
+    expired: int
+    rejected: list[range]
+
+
+class Sifted(NamedTuple):
+    """The points that were refused one by one, and how many the bucket found too old."""
 
     refusals: list[Refusal]
     expired: int
@@ -47,41 +60,64 @@ class Delivery:
         self.most = most
 
     def send(self, bucket: str, points: Sequence[Point]) -> Sent:
-        """Send points to a bucket.
+        """Send points to a bucket. A call that is rejected keeps none of the others back.
 
         Raises:
-            ConflictError: `influx_rejects_points`, where too many are refused.
             UnavailableError: `influx_unavailable`, also where not even one point is small enough.
             MeterlineError: see `Writer.write`.
         """
-        sent = Sent([], 0)
+        expired, rejected = 0, []
         start = 0
         while start < len(points):
             part = points[start : start + self.most]
             try:
-                refusals: list[Refusal] = []
-                expired = self._send(bucket, part, refusals)
+                expired += self._call(bucket, part)
             except TooLargeError as error:
                 self._shrink(len(part), error)
                 continue
-            sent = Sent(sent.refusals + refusals, sent.expired + expired)
+            except RejectedError:
+                rejected.append(range(start, start + len(part)))
             start += len(part)
-        return sent
+        return Sent(expired, rejected)
 
-    def _send(self, bucket: str, points: Sequence[Point], refusals: list[Refusal]) -> int:
-        """Send one call; halve it where lines in it are bad, until those are alone."""
+    def sift(self, bucket: str, points: Sequence[Point], *, most: int) -> Sifted:
+        """Send points some of which are refused; halve until those are alone.
+
+        Args:
+            bucket: where to.
+            points: the points.
+            most: how many may be refused.
+
+        Raises:
+            ManyRefusedError: more are refused. The others of them may have been sent or not.
+            MeterlineError: see `send`.
+        """
+        refusals: list[Refusal] = []
+        expired = 0
+        pending = [points]
+        while pending:
+            part = pending.pop()
+            if len(part) <= self.most:
+                try:
+                    expired += self._call(bucket, part)
+                    continue
+                except TooLargeError as error:
+                    self._shrink(len(part), error)
+                except RejectedError as error:
+                    if len(part) == 1:
+                        refusals.append(Refusal(part[0], str(error)))
+                        if len(refusals) > most:
+                            raise ManyRefusedError(str(error)) from error
+                        continue
+            middle = len(part) // 2
+            pending += [part[middle:], part[:middle]]
+        return Sifted(refusals, expired)
+
+    def _call(self, bucket: str, points: Sequence[Point]) -> int:
+        if not points:
+            return 0
         self._before_call()
-        try:
-            return self._writer.write(bucket, _to_body(points))
-        except RejectedError as error:
-            if len(points) == 1:
-                refusals.append(Refusal(points[0], str(error)))
-                _check_refusals(refusals)
-                return 0
-        middle = len(points) // 2
-        return sum(
-            self._send(bucket, half, refusals) for half in (points[:middle], points[middle:])
-        )
+        return self._writer.write(bucket, _to_body(points))
 
     def _shrink(self, tried: int, error: TooLargeError) -> None:
         if tried == 1:
@@ -94,12 +130,3 @@ class Delivery:
 
 def _to_body(points: Iterable[Point]) -> bytes:
     return "\n".join([point.line for point in points]).encode()
-
-
-def _check_refusals(refusals: Sequence[Refusal]) -> None:
-    if len(refusals) > MOST_REFUSALS:
-        raise ConflictError(
-            "influx_rejects_points",
-            f"InfluxDB refuses more than {MOST_REFUSALS} points of one call, so none is put aside;"
-            f" the first: {refusals[0].reason}",
-        )

@@ -5,11 +5,10 @@ others, and what arrived is marked in one more, unless the lease was lost: whoev
 the same points again, which changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
-from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -18,27 +17,28 @@ from collector.influx.buckets import Buckets
 from collector.influx.errors import UncertainError
 from collector.influx.target import Target
 from collector.influx.transport import Transport
-from collector.relay.cargo import Cargo, Posted, Posting, post_cargo
+from collector.relay.cargo import Cargo, Posted, Posting, post_cargo, post_retries
 from collector.relay.delivery import Delivery, Writes
-from collector.relay.leases import Leases
+from collector.relay.holds import hold, lift
+from collector.relay.keeping import Keeper
 from collector.relay.outcome import Failure, Shipped
-from collector.relay.parcels import Parcel
+from collector.relay.parcels import Delivered, Parcel
+from collector.relay.plan import Plan, make_plan
+from collector.relay.quarantine import read_retries
 from collector.relay.reading import Oldest, read_parcels
-from collector.relay.store import CALL_POINTS, list_due_tenants, mark_shipped
+from collector.relay.store import CALL_POINTS, mark_shipped
 from ledger.clock import Clock
 from ledger.errors import ConflictError, MeterlineError, UnavailableError
-from ledger.session import insist, operator_session, tenant_session
+from ledger.session import TenantSession, insist, operator_session, tenant_session
 from ledger.shipping import note_failure, note_recovery, read_health
 from ledger.tenant import TenantId
-
-_LEASE_CALLS = 4
-"""How many calls that take as long as they may a lease lasts. It is prolonged when two are left, so
-that a call that nobody waits for any more has that time to come to its end."""
 
 _RETENTION_HOLDS = timedelta(minutes=10)
 
 _MOST_PARCELS = 20
 """How much of a tenant is shipped before it is the next one's turn."""
+
+_STOPPED = "relay_stopped"
 
 
 class Relay:
@@ -57,49 +57,76 @@ class Relay:
         self._clock = clock
         self._writer = writer
         self._buckets = Buckets(target, Transport(target))
-        self._leases = Leases(engine, owner=uuid4().hex)
-        self._call = timedelta(seconds=target.timeout_seconds)
-        self._held: dict[TenantId, datetime] = {}
+        call = timedelta(seconds=target.timeout_seconds)
+        self._keeper = Keeper(engine, clock=clock, call=call)
         self._oldest: tuple[datetime, Oldest] | None = None
         self._sent: Posting | None = None
-        self._aside: dict[TenantId, MeterlineError] = {}
+        self._aside: dict[TenantId, dict[str, str]] = {}
         self._most = CALL_POINTS
         self._failures = 0
         self._is_well = True
+        self._is_stopped: Callable[[], bool] = lambda: False
 
-    def run(self) -> Shipped:
+    def run(
+        self, *, only: TenantId | None = None, is_stopped: Callable[[], bool] = lambda: False
+    ) -> Shipped:
         """Ship everything that is due now. What goes wrong with InfluxDB ends the run.
+
+        Args:
+            only: ship this tenant alone.
+            is_stopped: is asked between calls; where it says so the run ends early.
 
         Raises:
             UnavailableError: `ledger_unavailable`.
         """
+        self._is_stopped = is_stopped
         shipped = Shipped()
         with operator_session(self._engine) as session:
-            tenants = list_due_tenants(session)
+            plan = make_plan(session, only=only, now=self._clock())
             known = read_health(session)
         # Whichever relay failed last, and whether it still runs.
         self._is_well = known is None or known.recovered_at is not None
-        if tenants:
-            self._ship(tenants, shipped)
+        if plan.due or plan.retries:
+            self._ship(plan, shipped)
             self._note_health(shipped)
+        for each in plan.waiting:
+            shipped.put_aside(each.tenant_id, {each.measurement: each.reason})
         return shipped
 
-    def _ship(self, tenants: Sequence[TenantId], shipped: Shipped) -> None:
+    def _ship(self, plan: Plan, shipped: Shipped) -> None:
         try:
             oldest = self._read_oldest()
         except MeterlineError as error:
             shipped.error = error
             return
+        self._aside = {}
         try:
-            self._aside = {}
-            self._send(self._load(tenants, oldest, shipped), shipped)
+            self._retry(plan, shipped)
+            if shipped.error is None:
+                self._send(self._load(plan, oldest, shipped), plan, shipped)
         except Exception:
             self._await_landing()
             raise
-        shipped.put_aside(self._aside, of_all=len(tenants))
-        self._let_go(shipped.error)
+        for tenant_id, reasons in self._aside.items():
+            shipped.put_aside(tenant_id, reasons)
+        self._keeper.let_go(shipped.error)
+        if shipped.error is not None and shipped.error.code == _STOPPED:
+            shipped.error = None
 
-    def _send(self, cargoes: Iterable[Cargo], shipped: Shipped) -> None:
+    def _retry(self, plan: Plan, shipped: Shipped) -> None:
+        """Try refused points again, before what may be newer of them."""
+        for tenant_id, most in plan.retries.items():
+            if self._is_stopped() or shipped.error is not None:
+                return
+            if self._keeper.take(tenant_id):
+                with tenant_session(self._engine, tenant_id) as session:
+                    points = read_retries(session, now=self._clock(), most=most)
+                parcel = Parcel(tenant_id=tenant_id, measurements=frozenset(), points=points)
+                cargo = Cargo({tenant_id: [parcel]}, len(points), {tenant_id})
+                self._sent = Posting(cargo, self._post_retries)
+                self._finish(cargo, self._sent.wait(), plan, shipped)
+
+    def _send(self, cargoes: Iterable[Cargo], plan: Plan, shipped: Shipped) -> None:
         self._sent = None
         sent: Posting | None = None
         for cargo in cargoes:
@@ -110,9 +137,9 @@ class Relay:
             before, sent = sent, Posting(cargo, self._post)
             self._sent = sent
             if before is not None and posted is not None:
-                self._finish(before.cargo, posted, shipped)
+                self._finish(before.cargo, posted, plan, shipped)
         if sent is not None:
-            self._finish(sent.cargo, sent.wait(), shipped)
+            self._finish(sent.cargo, sent.wait(), plan, shipped)
 
     def _await_landing(self) -> None:
         """Wait for the cargo underway, so that it does not land after what the next run sends."""
@@ -125,30 +152,36 @@ class Relay:
         except Exception:  # noqa: BLE001 - what stopped the run is told, and this is not it
             is_certain = False
         if not is_certain:
-            self._abandon()
+            self._keeper.abandon()
 
-    def _load(
-        self, tenants: Iterable[TenantId], oldest: Oldest, shipped: Shipped
-    ) -> Iterator[Cargo]:
+    def _load(self, plan: Plan, oldest: Oldest, shipped: Shipped) -> Iterator[Cargo]:
         cargo = Cargo()
-        for tenant_id in tenants:
-            if not self._take(tenant_id):
+        for tenant_id, measurements in plan.due.items():
+            if self._is_stopped():
+                break
+            if not self._keeper.take(tenant_id):
                 shipped.busy += 1
                 continue
-            for parcel in islice(self._read(tenant_id, oldest, shipped), _MOST_PARCELS):
-                if tenant_id in self._aside:
-                    break
+            parcels = self._read(tenant_id, measurements, oldest, shipped)
+            for number, parcel in enumerate(islice(parcels, _MOST_PARCELS), start=1):
+                if parcel.measurements <= self._aside.get(tenant_id, {}).keys():
+                    continue
                 cargo.add(parcel)
+                shipped.is_more |= number == _MOST_PARCELS
                 if cargo.points >= CALL_POINTS:
                     yield cargo
                     cargo = Cargo()
+                if self._is_stopped():
+                    break
             cargo.last.add(tenant_id)
         if cargo:
             yield cargo
 
-    def _read(self, tenant_id: TenantId, oldest: Oldest, shipped: Shipped) -> Iterator[Parcel]:
+    def _read(
+        self, tenant_id: TenantId, of: frozenset[str], oldest: Oldest, shipped: Shipped
+    ) -> Iterator[Parcel]:
         try:
-            yield from read_parcels(self._engine, tenant_id, oldest)
+            yield from read_parcels(self._engine, tenant_id, oldest, of=of)
         except UnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
@@ -156,95 +189,80 @@ class Relay:
 
     def _post(self, cargo: Cargo) -> Posted:
         """Send a cargo; runs in a thread of its own."""
-
-        def keep_leases() -> None:
-            for tenant_id in cargo.parcels:
-                self._keep(tenant_id)
-
-        delivery = Delivery(self._writer, before_call=keep_leases, most=self._most)
+        delivery = self._deliver(cargo)
         try:
             return post_cargo(cargo, delivery, self._target)
         finally:
             self._most = delivery.most
 
-    def _finish(self, cargo: Cargo, posted: Posted, shipped: Shipped) -> None:
+    def _post_retries(self, cargo: Cargo) -> Posted:
+        return post_retries(cargo, self._deliver(cargo), self._target)
+
+    def _deliver(self, cargo: Cargo) -> Delivery:
+        def keep_leases() -> None:
+            if self._is_stopped():
+                raise ConflictError("relay_stopped", "the relay is told to stop")
+            for tenant_id in cargo.parcels:
+                self._keeper.keep(tenant_id)
+
+        return Delivery(self._writer, before_call=keep_leases, most=self._most)
+
+    def _finish(self, cargo: Cargo, posted: Posted, plan: Plan, shipped: Shipped) -> None:
         if posted.error is not None:
             shipped.error = posted.error
             return
-        self._aside.update(posted.refused)
         for tenant_id in {**cargo.parcels, **dict.fromkeys(cargo.last)}:
-            if tenant_id in posted.refused:
-                continue
+            delivered = posted.delivered.get(tenant_id, Delivered())
+            if delivered.held:
+                self._aside.setdefault(tenant_id, {}).update(delivered.held)
+            parcels = cargo.parcels.get(tenant_id, [])
             is_last = tenant_id in cargo.last
-            if self._mark(tenant_id, cargo, posted, is_last=is_last):
-                delivered = posted.delivered[tenant_id]
-                points = sum(len(parcel.points) for parcel in cargo.parcels[tenant_id])
-                skipped = sum(parcel.expired for parcel in cargo.parcels[tenant_id])
-                shipped.points += points - len(delivered.refusals) - delivered.expired
-                shipped.refused += len(delivered.refusals)
-                shipped.expired += skipped + delivered.expired
-            elif tenant_id in cargo.parcels:
+            if self._mark(tenant_id, parcels, delivered, plan, is_last=is_last):
+                shipped.add(parcels, delivered, held=self._aside.get(tenant_id, {}).keys())
+            elif parcels:
                 shipped.busy += 1  # it has been taken over, and may be due still
 
-    def _mark(self, tenant_id: TenantId, cargo: Cargo, posted: Posted, *, is_last: bool) -> bool:
-        """Mark what arrived of a tenant; tell whether there was any and its lease still is ours."""
+    def _mark(
+        self,
+        tenant_id: TenantId,
+        parcels: list[Parcel],
+        delivered: Delivered,
+        plan: Plan,
+        *,
+        is_last: bool,
+    ) -> bool:
+        """Mark what arrived of a tenant; tell whether its lease still is ours."""
         now = self._clock()
-        until = None if is_last else now + _LEASE_CALLS * self._call
-        parcels = cargo.parcels.get(tenant_id, [])
 
-        def mark() -> bool:
+        def mark() -> tuple[bool, datetime | None]:
             with tenant_session(self._engine, tenant_id, write=True) as session:
-                is_ours = self._leases.prolong(session, until=until)
+                is_ours, until = self._keeper.prolong(session, is_last=is_last, now=now)
                 if is_ours and parcels:
-                    mark_shipped(session, parcels, posted.delivered[tenant_id], now)
-            return is_ours
+                    self._write_marks(session, parcels, delivered, plan, now)
+            return is_ours, until
 
-        is_ours = insist(mark)
-        if is_ours and until is not None:
-            self._held[tenant_id] = until
-        else:
-            self._held.pop(tenant_id, None)
-        return is_ours and bool(parcels)
-
-    def _take(self, tenant_id: TenantId) -> bool:
-        now = self._clock()
-        until = now + _LEASE_CALLS * self._call
-        is_ours = self._leases.take(tenant_id, now=now, until=until)
-        if is_ours:
-            self._held[tenant_id] = until
+        is_ours, until = insist(mark)
+        self._keeper.note(tenant_id, until if is_ours else None)
         return is_ours
 
-    def _keep(self, tenant_id: TenantId) -> None:
-        """Make sure that the lease of a tenant outlasts one more call.
-
-        Raises:
-            ConflictError: `lease_lost`.
-        """
-        until = self._held.get(tenant_id)
-        if until is not None and until - self._clock() >= _LEASE_CALLS // 2 * self._call:
-            return
-        if until is None or not self._take(tenant_id):
-            raise ConflictError(
-                "lease_lost",
-                f"another relay has taken over tenant {tenant_id}: this one took too long",
-            )
-
-    def _let_go(self, error: MeterlineError | None) -> None:
-        """Give back what is leased still: after an error, and of tenants that went wrong."""
-        if isinstance(error, UncertainError):
-            self._abandon()
-            return
-        for tenant_id in self._held:
-            self._leases.release(tenant_id)
-        self._held.clear()
-
-    def _abandon(self) -> None:
-        """Leave the leases as they are: what was sent may arrive late, after newer figures.
-
-        So nobody, not even this relay, sends for these tenants before they have ended.
-        """
-        self._leases = Leases(self._engine, owner=uuid4().hex)
-        self._held.clear()
+    def _write_marks(
+        self,
+        session: TenantSession,
+        parcels: list[Parcel],
+        delivered: Delivered,
+        plan: Plan,
+        now: datetime,
+    ) -> None:
+        # Of what is held back nothing is marked in this run, also where later points arrived:
+        # what was refused before them is due still.
+        held = self._aside.get(session.tenant_id, {}).keys()
+        mark_shipped(session, parcels, delivered, held=held, now=now)
+        if delivered.held:
+            hold(session, delivered.held, now=now)
+        arrived = frozenset().union(*(parcel.measurements for parcel in parcels)) - held
+        lifted = {each for each in arrived if (session.tenant_id, each) in plan.holds}
+        if lifted:
+            lift(session, lifted)
 
     def _read_oldest(self) -> Oldest:
         now = self._clock()

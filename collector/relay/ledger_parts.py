@@ -22,7 +22,7 @@ from ledger.models import (
 )
 from ledger.money import NANOS_PER_USD
 from ledger.session import TenantSession
-from ledger.shipping import is_day_due, is_row_due
+from ledger.shipping import are_day_rows_due, is_day_point_due, is_row_due
 from ledger.spending import IS_AI, IS_SENT_EMAIL, IS_TWILIO
 
 _RAW = usage_metrics.c
@@ -112,7 +112,7 @@ def _read_figures(session: TenantSession, start: datetime) -> Parts:
             rows[key].append((1, row.count, *row[_FIRST_MEASURE:], row.cost or 0, row.cost is None))
             # The relay looks at days that are due. A row that is due and whose day is not waits for
             # nobody: somebody has been at the ledger.
-            waiting[key] += row.is_due and row.date in days and days[row.date].is_due
+            waiting[key] += row.is_due and row.date in days and days[row.date].are_rows_due
     parts = {
         key: Part(tuple(map(sum, zip(*group, strict=True))), waiting[key])
         for key, group in rows.items()
@@ -145,13 +145,14 @@ def _list_rows(session: TenantSession) -> Any:
 class _Day(NamedTuple):
     start: datetime
     is_due: bool
+    are_rows_due: bool
 
 
 def _read_days(session: TenantSession) -> dict[date, _Day]:
-    query = sa.select(_DAY.date, _DAY.day_start_utc, is_day_due()).where(
+    query = sa.select(_DAY.date, _DAY.day_start_utc, is_day_point_due(), are_day_rows_due()).where(
         _DAY.tenant_id == session.tenant_id
     )
-    return {day: _Day(start, due) for day, start, due in session.connection.execute(query)}
+    return {day: _Day(*rest) for day, *rest in session.connection.execute(query)}
 
 
 def _day_figures(rows: list[Any]) -> tuple[float, ...]:

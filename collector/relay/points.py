@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from collector.influx.target import Target
 from ledger.measures import MEASURE_COLUMNS
 from ledger.money import NANOS_PER_USD
 from ledger.rollups import RollupRow
@@ -45,6 +46,11 @@ class Point(NamedTuple):
     point_id: str | int
     stamp: int
     line: str
+
+
+def bucket_of(measurement: str, target: Target) -> str:
+    """Return the bucket of a measurement."""
+    return target.usage_bucket if measurement == USAGE else target.bucket
 
 
 class DaySums(NamedTuple):

@@ -1,6 +1,6 @@
 """Turns what is due of one tenant into parcels, a short reading transaction each."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.relay.days import read_due_days, read_due_rows, sum_days
-from collector.relay.parcels import DayMark, Parcel, PartOfBatch, RowMark
-from collector.relay.points import Point, cost_point, day_point, to_stamp, usage_points
+from collector.relay.parcels import DayMark, EndOfBatch, Parcel, PartOfBatch, RowMark
+from collector.relay.points import (
+    MEASUREMENTS,
+    TENANT_DAY,
+    USAGE,
+    USAGE_COST,
+    Point,
+    cost_point,
+    day_point,
+    to_stamp,
+    usage_points,
+)
 from collector.relay.store import CALL_POINTS, list_batches, read_events, read_some_events
 from ledger.session import tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import get_own_tenant
+
+_USAGE = frozenset({USAGE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,31 +36,51 @@ class Oldest:
     figures: datetime | None = None
 
 
-def read_parcels(engine: sa.Engine, tenant_id: TenantId, oldest: Oldest) -> Iterator[Parcel]:
-    """Yield what is due of a tenant, each parcel once: figures of days first, then raw usage."""
-    yield from _read_days(engine, tenant_id, oldest.figures)
-    yield from _read_batches(engine, tenant_id, oldest.usage)
+def read_parcels(
+    engine: sa.Engine,
+    tenant_id: TenantId,
+    oldest: Oldest,
+    *,
+    of: Collection[str] = MEASUREMENTS,
+) -> Iterator[Parcel]:
+    """Yield what is due of a tenant, each parcel once: figures of days first, then raw usage.
+
+    Args:
+        engine: of the ledger.
+        tenant_id: the tenant.
+        oldest: from when on the buckets keep points.
+        of: these measurements alone.
+    """
+    figures = frozenset(of) - {USAGE}
+    if figures:
+        yield from _read_days(engine, tenant_id, oldest.figures, figures)
+    if USAGE in of:
+        yield from _read_batches(engine, tenant_id, oldest.usage)
 
 
-def _read_days(engine: sa.Engine, tenant_id: TenantId, oldest: datetime | None) -> Iterator[Parcel]:
+def _read_days(
+    engine: sa.Engine, tenant_id: TenantId, oldest: datetime | None, of: frozenset[str]
+) -> Iterator[Parcel]:
     after = None
     while True:
         with tenant_session(engine, tenant_id) as session:
-            days = read_due_days(session, after=after, points=CALL_POINTS)
+            days = read_due_days(session, of=of, after=after, points=CALL_POINTS)
             if not days:
                 return
             tenant = get_own_tenant(session)
-            rows = read_due_rows(session, days)
-            sums = sum_days(session, days)
+            rows = read_due_rows(session, days) if USAGE_COST in of else []
+            sums = sum_days(session, days) if TENANT_DAY in of else {}
         after = max(days)
         points = [cost_point(tenant_id, days[row.key.date].plan, row) for row in rows]
         points += [
-            day_point(tenant, day.plan, date, day.start, sums[date]) for date, day in days.items()
+            day_point(tenant, day.plan, date, day.start, sums[date])
+            for date, day in (days.items() if TENANT_DAY in of else ())
         ]
         yield _parcel(
             tenant_id,
             points,
             oldest,
+            measurements=of,
             rows=tuple(RowMark(r.key.date, r.key.rollup_id, r.revision) for r in rows),
             days=tuple(DayMark(date, day.revision) for date, day in days.items()),
         )
@@ -85,7 +117,7 @@ def _read_whole(
     with tenant_session(engine, tenant_id) as session:
         events = read_events(session, batch_ids)
     points = list(usage_points(tenant_id, events))
-    return _parcel(tenant_id, points, oldest, batches=tuple(batch_ids))
+    return _parcel(tenant_id, points, oldest, measurements=_USAGE, batches=tuple(batch_ids))
 
 
 def _read_large(
@@ -95,11 +127,13 @@ def _read_large(
         with tenant_session(engine, tenant_id) as session:
             events = read_some_events(session, batch_id, after=after)
         if not events:
-            yield Parcel(tenant_id=tenant_id, points=[], batches=(batch_id,))
+            end = EndOfBatch(batch_id, after)
+            yield Parcel(tenant_id=tenant_id, measurements=_USAGE, points=[], part=end)
             return
-        after = events[-1][0]
+        part = PartOfBatch(batch_id, after, events[-1][0])
+        after = part.until
         points = list(usage_points(tenant_id, events))
-        yield _parcel(tenant_id, points, oldest, part=PartOfBatch(batch_id, after))
+        yield _parcel(tenant_id, points, oldest, measurements=_USAGE, part=part)
 
 
 def _parcel(

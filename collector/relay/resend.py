@@ -10,11 +10,12 @@ from collector.influx.buckets import Buckets, Flavour
 from collector.influx.query import Reader, quote_name, quote_text
 from collector.influx.target import Target
 from collector.influx.transport import Transport
-from collector.relay.points import MEASUREMENTS, USAGE, to_stamp
+from collector.relay.holds import lift
+from collector.relay.points import MEASUREMENTS, USAGE, bucket_of, to_stamp
+from collector.relay.quarantine import retry_at_once
 from ledger.columns import in_order_of
 from ledger.errors import InvalidError
 from ledger.models import (
-    quarantined_points,
     unshipped_batches,
     usage_batches,
     usage_checkpoints,
@@ -24,6 +25,7 @@ from ledger.models import (
 )
 from ledger.period import FIRST_DATE, LAST_DATE, DateRange, day_start
 from ledger.session import TenantSession, insist, tenant_session
+from ledger.shipping import due_since
 from ledger.tenant import Tenant
 
 _RAW = usage_metrics.c
@@ -51,14 +53,15 @@ def make_due(
         insist(partial(_make_day_due, engine, tenant, day, now=now))
         yield day
     with tenant_session(engine, tenant.tenant_id, write=True) as session:
-        # Whatever was refused is tried again with its day, and kept again if it is refused again.
-        _forget_refusals(session, tenant, dates)
+        # Not forgotten: raw usage of before may be gone, and its point is in quarantine alone.
+        retry_at_once(session, day_start(dates.start, tenant), day_start(dates.end, tenant))
+        lift(session, MEASUREMENTS)
 
 
 def _make_day_due(engine: sa.Engine, tenant: Tenant, day: date, *, now: datetime) -> None:
     with tenant_session(engine, tenant.tenant_id, write=True) as session:
         _make_batches_due(session, day, now=now)
-        _make_figures_due(session, day)
+        _make_figures_due(session, day, now=now)
 
 
 def _list_dates(session: TenantSession, dates: DateRange) -> list[date]:
@@ -126,22 +129,17 @@ def _queue_batches(session: TenantSession, batch_ids: Sequence[int], *, now: dat
     session.connection.execute(sa.insert(unshipped_batches).from_select(columns, counted))
 
 
-def _make_figures_due(session: TenantSession, day: date) -> None:
-    for table, key in ((usage_rollups_daily, _ROW.rollup_id), (usage_tenant_days, _DAY.date)):
-        of_day = (table.c.tenant_id == session.tenant_id, table.c.date == day)
-        session.connection.execute(
-            sa.update(table).where(in_order_of(key, *of_day)).values(shipped_revision=0)
-        )
-
-
-def _forget_refusals(session: TenantSession, tenant: Tenant, dates: DateRange) -> None:
-    columns = quarantined_points.c
+def _make_figures_due(session: TenantSession, day: date, *, now: datetime) -> None:
+    rows = (_ROW.tenant_id == session.tenant_id, _ROW.date == day)
     session.connection.execute(
-        sa.delete(quarantined_points).where(
-            columns.tenant_id == session.tenant_id,
-            columns.time >= day_start(dates.start, tenant),
-            columns.time < day_start(dates.end, tenant),
-        )
+        sa.update(usage_rollups_daily)
+        .where(in_order_of(_ROW.rollup_id, *rows))
+        .values(shipped_revision=0)
+    )
+    session.connection.execute(
+        sa.update(usage_tenant_days)
+        .where(_DAY.tenant_id == session.tenant_id, _DAY.date == day)
+        .values(shipped_revision=0, rows_shipped_revision=0, due_since=due_since(now))
     )
 
 
@@ -185,7 +183,7 @@ class Dropping:
             if measurement == USAGE and taken is not None:
                 start = max(start, taken + _ONE_DAY)
             before_call()
-            bucket = self._target.usage_bucket if measurement == USAGE else self._target.bucket
+            bucket = bucket_of(measurement, self._target)
             self._reader.run(
                 f"DELETE FROM {quote_name(measurement)}"
                 f' WHERE "tenant" = {quote_text(tenant.tenant_id)}'

@@ -1,16 +1,31 @@
 """The SQL of the relay: what is due of a tenant, read; what was shipped, marked."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from collector.relay.parcels import DayMark, Delivered, Parcel, PartOfBatch, RowMark
-from collector.relay.points import EVENT_COLUMNS, NANOS_A_SECOND
+from collector.relay.parcels import (
+    DayMark,
+    Delivered,
+    EndOfBatch,
+    Parcel,
+    PartOfBatch,
+    RowMark,
+)
+from collector.relay.points import (
+    EVENT_COLUMNS,
+    NANOS_A_SECOND,
+    TENANT_DAY,
+    USAGE,
+    USAGE_COST,
+)
+from collector.relay.quarantine import settle_refusals
 from ledger.columns import epoch_seconds, is_among
 from ledger.models import (
-    quarantined_points,
     relay_state,
     unshipped_batches,
     usage_metrics,
@@ -18,7 +33,7 @@ from ledger.models import (
     usage_tenant_days,
 )
 from ledger.session import OperatorSession, TenantSession
-from ledger.shipping import is_day_due
+from ledger.shipping import are_day_rows_due, is_day_due, is_day_point_due
 from ledger.tenant import TenantId
 
 CALL_POINTS = 5000
@@ -30,7 +45,7 @@ _RAW = usage_metrics.c
 _BATCH = unshipped_batches.c
 _ROW = usage_rollups_daily.c
 _DAY = usage_tenant_days.c
-_REFUSED = quarantined_points.c
+_DAY_MARKS = {TENANT_DAY: "shipped_revision", USAGE_COST: "rows_shipped_revision"}
 _STAMP = (
     epoch_seconds(_RAW.time) * sa.literal_column(str(NANOS_A_SECOND), sa.BigInteger)
     + _RAW.id % sa.literal_column(str(NANOS_A_SECOND), sa.BigInteger)
@@ -46,13 +61,27 @@ class Waiting(NamedTuple):
     shipped_until: str | None
 
 
-def list_due_tenants(session: OperatorSession) -> list[TenantId]:
-    """Return the tenants of which something is to be shipped, ordered; takes no locks."""
-    query = sa.union(
-        sa.select(_BATCH.tenant_id).distinct(),
-        sa.select(_DAY.tenant_id).distinct().where(is_day_due()),
+def list_due(session: OperatorSession) -> dict[TenantId, frozenset[str]]:
+    """Return of which tenants something is to be shipped, ordered, and of which measurements.
+
+    Takes no locks.
+    """
+    due: defaultdict[TenantId, set[str]] = defaultdict(set)
+    for tenant_id in session.connection.execute(sa.select(_BATCH.tenant_id).distinct()).scalars():
+        due[tenant_id].add(USAGE)
+    days = (
+        sa.select(_DAY.tenant_id, _any(is_day_point_due()), _any(are_day_rows_due()))
+        .where(is_day_due())
+        .group_by(_DAY.tenant_id)
     )
-    return sorted(session.connection.execute(query).scalars())
+    for tenant_id, is_point_due, are_rows_due in session.connection.execute(days):
+        due[tenant_id] |= {TENANT_DAY} if is_point_due else set()
+        due[tenant_id] |= {USAGE_COST} if are_rows_due else set()
+    return {tenant_id: frozenset(due[tenant_id]) for tenant_id in sorted(due)}
+
+
+def _any(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.max(sa.case((condition, 1), else_=0))
 
 
 def list_batches(session: TenantSession, *, after: int) -> list[Waiting]:
@@ -101,18 +130,37 @@ def _tuples(session: TenantSession, query: sa.Select[Any]) -> Events:
 
 
 def mark_shipped(
-    session: TenantSession, parcels: Sequence[Parcel], delivered: Delivered, now: datetime
+    session: TenantSession,
+    parcels: Sequence[Parcel],
+    delivered: Delivered,
+    *,
+    held: AbstractSet[str],
+    now: datetime,
 ) -> None:
     """Mark parcels of a tenant as shipped. The caller holds its lease in this transaction.
 
     Rows are locked as costing locks them: in the order of their keys, and before any day.
+
+    Args:
+        session: of the tenant.
+        parcels: what was sent.
+        delivered: what became of it.
+        held: measurements of which nothing is marked.
+        now: the current instant.
     """
     for parcel in parcels:
-        _mark_batches(session, parcel.batches, parcel.part)
-    _mark_rows(session, sorted(row for parcel in parcels for row in parcel.rows))
-    _mark_days(session, sorted(day for parcel in parcels for day in parcel.days))
-    _quarantine(session, parcels, delivered, now)
-    expired = delivered.expired + sum(parcel.expired for parcel in parcels)
+        if USAGE in parcel.measurements - held:
+            _mark_batches(session, parcel.batches)
+            _mark_part(session, parcel.part)
+    figures = [parcel for parcel in parcels if parcel.days]
+    if USAGE_COST not in held:
+        _mark_rows(session, sorted(row for parcel in figures for row in parcel.rows))
+    for parcel in sorted(figures, key=lambda each: each.days):
+        _mark_days(session, parcel.days, parcel.measurements - held, now)
+    sent = (point for parcel in parcels for point in parcel.points if point.measurement not in held)
+    refusals = [each for each in delivered.refusals if each.point.measurement not in held]
+    settle_refusals(session, sent, refusals, now=now)
+    expired = delivered.expired + sum(p.expired for p in parcels if p.measurements - held)
     if expired:
         session.connection.execute(
             sa.update(relay_state)
@@ -121,7 +169,7 @@ def mark_shipped(
         )
 
 
-def _mark_batches(session: TenantSession, batches: Sequence[int], part: PartOfBatch | None) -> None:
+def _mark_batches(session: TenantSession, batches: Sequence[int]) -> None:
     if batches:
         session.connection.execute(
             sa.delete(unshipped_batches).where(
@@ -129,12 +177,22 @@ def _mark_batches(session: TenantSession, batches: Sequence[int], part: PartOfBa
                 is_among(_BATCH.batch_id, batches, session.connection),
             )
         )
-    if part is not None:
-        session.connection.execute(
-            sa.update(unshipped_batches)
-            .where(_BATCH.tenant_id == session.tenant_id, _BATCH.batch_id == part.batch_id)
-            .values(shipped_until=part.until)
-        )
+
+
+def _mark_part(session: TenantSession, part: PartOfBatch | EndOfBatch | None) -> None:
+    """Mark a part of a batch, unless the one before it was not marked: that is due still."""
+    if part is None:
+        return
+    of_batch = (
+        _BATCH.tenant_id == session.tenant_id,
+        _BATCH.batch_id == part.batch_id,
+        sa.func.coalesce(_BATCH.shipped_until, "") == part.after,
+    )
+    if isinstance(part, EndOfBatch):
+        session.connection.execute(sa.delete(unshipped_batches).where(*of_batch))
+    else:
+        update = sa.update(unshipped_batches).where(*of_batch)
+        session.connection.execute(update.values(shipped_until=part.until))
 
 
 def _mark_rows(session: TenantSession, rows: Sequence[RowMark]) -> None:
@@ -151,56 +209,25 @@ def _mark_rows(session: TenantSession, rows: Sequence[RowMark]) -> None:
         )
 
 
-def _mark_days(session: TenantSession, days: Sequence[DayMark]) -> None:
-    if days:
-        session.connection.execute(
-            sa.update(usage_tenant_days)
-            .where(_DAY.tenant_id == session.tenant_id, _DAY.date == sa.bindparam("of_date"))
-            .values(shipped_revision=sa.bindparam("sent")),
-            [{"of_date": mark.date, "sent": mark.revision} for mark in days],
-        )
-
-
-def _quarantine(
-    session: TenantSession, parcels: Sequence[Parcel], delivered: Delivered, now: datetime
+def _mark_days(
+    session: TenantSession, days: Sequence[DayMark], arrived: AbstractSet[str], now: datetime
 ) -> None:
-    """Keep what was refused; forget what was refused once and has arrived now."""
-    query = sa.select(_REFUSED.measurement, _REFUSED.point_id).where(
-        _REFUSED.tenant_id == session.tenant_id
+    """Mark what arrived of days. One that changed meanwhile is due since about now."""
+    marks = [_DAY[name] for of, name in _DAY_MARKS.items() if of in arrived]
+    if not marks:
+        return
+    sent = sa.bindparam("sent", type_=sa.BigInteger)
+    others = [_DAY[name] >= sent for of, name in _DAY_MARKS.items() if of not in arrived]
+    has_changed = sa.and_(_DAY.revision > sent, *others)
+    instant = sa.literal(now, _DAY.due_since.type)
+    session.connection.execute(
+        sa.update(usage_tenant_days)
+        .where(_DAY.tenant_id == session.tenant_id, _DAY.date == sa.bindparam("of_date"))
+        .values(
+            {
+                **{mark.name: sent for mark in marks},
+                "due_since": sa.case((has_changed, instant), else_=_DAY.due_since),
+            }
+        ),
+        [{"of_date": mark.date, "sent": mark.revision} for mark in sorted(days)],
     )
-    known = {tuple(row) for row in session.connection.execute(query)}
-    arrived = [
-        point
-        for parcel in parcels
-        for point in (parcel.points if known else ())
-        if (point.measurement, str(point.point_id)) in known
-    ]
-    if arrived:
-        session.connection.execute(
-            sa.delete(quarantined_points).where(
-                _REFUSED.tenant_id == session.tenant_id,
-                _REFUSED.measurement == sa.bindparam("of_measurement"),
-                _REFUSED.point_id == sa.bindparam("of_id"),
-            ),
-            [{"of_measurement": p.measurement, "of_id": str(p.point_id)} for p in arrived],
-        )
-    if delivered.refusals:
-        session.connection.execute(
-            sa.insert(quarantined_points),
-            list(_refused_values(session.tenant_id, delivered, now)),
-        )
-
-
-def _refused_values(
-    tenant_id: TenantId, delivered: Delivered, now: datetime
-) -> Iterator[dict[str, object]]:
-    for point, reason in delivered.refusals:
-        yield {
-            "tenant_id": tenant_id,
-            "measurement": point.measurement,
-            "point_id": str(point.point_id),
-            "time": datetime.fromtimestamp(point.stamp // NANOS_A_SECOND, UTC),
-            "line": point.line,
-            "reason": reason,
-            "quarantined_at": now,
-        }

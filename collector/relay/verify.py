@@ -1,13 +1,14 @@
 """Proves that the series say what the ledger says, or names the first difference."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from collector.influx.buckets import Buckets
+from collector.influx.errors import reading_answer
 from collector.influx.query import Reader, quote_name, quote_text
 from collector.influx.target import Target
 from collector.influx.transport import Transport
@@ -20,7 +21,14 @@ from collector.relay.parts import (
     Key,
     differ,
 )
-from collector.relay.points import MEASUREMENTS, NANOS_A_SECOND, TENANT_DAY, USAGE, USAGE_COST
+from collector.relay.points import (
+    MEASUREMENTS,
+    NANOS_A_SECOND,
+    TENANT_DAY,
+    USAGE,
+    USAGE_COST,
+    bucket_of,
+)
 from collector.relay.reading import Oldest
 from ledger.difference import Difference
 from ledger.session import operator_session, tenant_session
@@ -124,11 +132,14 @@ class SeriesVerifier:
             f" GROUP BY time({WINDOW_SECONDS[measurement]}s) fill(none)",
             bucket=bucket,
         )
-        return {
-            Key(measurement, row[0] // NANOS_A_SECOND): tuple(value or 0 for value in row[1:])
-            for one in series
-            for row in one.values
-        }
+        with reading_answer():
+            return {
+                Key(measurement, row[0] // NANOS_A_SECOND): _read_figures(
+                    row[1:], count=len(FIELDS[measurement])
+                )
+                for one in series
+                for row in one.values
+            }
 
     def _read_days(self, tenant_id: TenantId, starts: dict[str, datetime]) -> dict[Key, Figures]:
         fields = FIELDS[TENANT_DAY][1:]
@@ -138,11 +149,12 @@ class SeriesVerifier:
             bucket=self._target.bucket,
         )
         rows: defaultdict[Key, list[Figures]] = defaultdict(list)
-        for one in series:
-            for time, *values in one.values:
-                key = Key(TENANT_DAY, time // NANOS_A_SECOND)
-                rows[key].append((1, *(value or 0 for value in values)))
-        return {key: tuple(map(sum, zip(*group, strict=True))) for key, group in rows.items()}
+        with reading_answer():
+            for one in series:
+                for time, *values in one.values:
+                    key = Key(TENANT_DAY, time // NANOS_A_SECOND)
+                    rows[key].append((1, *_read_figures(values, count=len(fields))))
+            return {key: tuple(map(sum, zip(*group, strict=True))) for key, group in rows.items()}
 
     def _leave_out_new(self, strangers: Iterable[Difference]) -> Iterator[Difference]:
         """Yield strangers that are not registered now either."""
@@ -155,20 +167,30 @@ class SeriesVerifier:
 
     def _find_strangers(self, known: set[str]) -> Iterator[Difference]:
         for measurement in MEASUREMENTS:
-            bucket = self._target.usage_bucket if measurement == USAGE else self._target.bucket
+            bucket = bucket_of(measurement, self._target)
             series = self._reader.run(
                 f"SELECT count({quote_name(_COUNTED[measurement])})"
                 f' FROM {quote_name(measurement)} GROUP BY "tenant"',
                 bucket=bucket,
             )
-            for one in series:
-                if one.tags.get("tenant") not in known:
+            with reading_answer():
+                counts = {str(one.tags.get("tenant", "")): one.values[0][1] for one in series}
+            for tenant_id, points in counts.items():
+                if tenant_id not in known:
                     yield Difference(
-                        tenant_id=TenantId(one.tags.get("tenant", "")),
+                        tenant_id=TenantId(tenant_id),
                         where=f"series {measurement}",
                         expected="no points, since the tenant is not registered",
-                        found=f"{one.values[0][1]} points",
+                        found=f"{points} points",
                     )
+
+
+def _read_figures(values: Sequence[Any], *, count: int) -> Figures:
+    """Return so many numbers; an aggregate of nothing is null, and 0."""
+    figures = tuple(value or 0 for value in values)
+    if len(figures) != count or not all(isinstance(value, int | float) for value in figures):
+        raise ValueError("figures are numbers, one a field")
+    return figures
 
 
 def _within(tenant_id: TenantId, start: datetime) -> str:

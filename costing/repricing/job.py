@@ -87,7 +87,7 @@ class Repricing:
                 if sums.rows:
                     changes.write()
                     dates = changes.dates()
-                    note_days(session, tenant, dates)
+                    note_days(session, tenant, dates, now=now)
                     closed = [day for day in dates if now >= closes_at(day, tenant)]
                     if closed:
                         changes.journal(until=max(closed), count=sums.rows, now=now, reason=reason)

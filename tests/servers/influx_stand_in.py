@@ -58,8 +58,9 @@ class InfluxTwoStandIn:
         return handlers.get((request.method, parts.path), lambda: missing)()
 
     def _find_org(self, parameters: dict[str, str]) -> Reply:
-        found = [{"id": "0abc", "name": ORG}] if parameters.get("org") == ORG else []
-        return _json(200, {"orgs": found})
+        if parameters.get("org") != ORG:
+            return _json(404, {"code": "not found", "message": "organization name not found"})
+        return _json(200, {"orgs": [{"id": "0abc", "name": ORG}]})
 
     def _find(self, parameters: dict[str, str]) -> Reply:
         if parameters.get("org", ORG) != ORG:
@@ -83,7 +84,9 @@ class InfluxTwoStandIn:
         return _json(404, {"code": "not found", "message": "bucket not found"})
 
     def _write(self, parameters: dict[str, str], body: bytes) -> Reply:
-        if parameters.get("org") != ORG or parameters.get("bucket") not in self.buckets:
+        if parameters.get("org") != ORG:
+            return _json(404, {"code": "not found", "message": "organization name not found"})
+        if parameters.get("bucket") not in self.buckets:
             return _json(404, {"code": "not found", "message": 'bucket "x" not found'})
         with suppress(gzip.BadGzipFile):
             body = gzip.decompress(body)

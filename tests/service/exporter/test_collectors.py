@@ -79,6 +79,7 @@ def test_what_is_costed_of_all_tenants_is_the_backlog_of_the_relay(book: Book, r
         "relay_backlog_rows": 3,
         "relay_backlog_age_seconds": 90,
         "relay_quarantined_points": 0,
+        "relay_held_measurements": 0,
         "relay_expired_points_total": 0,
         "relay_failing": 0,
         "relay_consecutive_failures": 0,

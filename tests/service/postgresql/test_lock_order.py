@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from collector.relay.parcels import DayMark, Delivered, Parcel, RowMark
+from collector.relay.points import TENANT_DAY, USAGE_COST
 from collector.relay.resend import EVER, make_due
 from collector.relay.store import mark_shipped
 from costing.job import Costing
@@ -89,6 +90,7 @@ def mark(engine: sa.Engine, _intake: Intake, _costing: Costing) -> None:
     parcels = [
         Parcel(
             tenant_id=ACME,
+            measurements=frozenset({USAGE_COST, TENANT_DAY}),
             points=[],
             rows=tuple(RowMark(*row, 1) for row in reversed(rows) if row[0] == day),
             days=(DayMark(day, 1),),
@@ -96,7 +98,7 @@ def mark(engine: sa.Engine, _intake: Intake, _costing: Costing) -> None:
         for day in DATES
     ]
     with tenant_session(engine, ACME, write=True) as session:
-        mark_shipped(session, parcels, Delivered(), NOW)
+        mark_shipped(session, parcels, Delivered(), held=frozenset(), now=NOW)
 
 
 def rename(engine: sa.Engine, _intake: Intake, _costing: Costing) -> None:

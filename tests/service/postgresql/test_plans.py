@@ -78,7 +78,7 @@ INSERT INTO usage_journal
     SELECT tenant_id, row_number() OVER (), now(), date, rollup_id, 'late', '{}', '{}'
     FROM usage_rollups_daily;
 INSERT INTO usage_tenant_days
-    SELECT DISTINCT tenant_id, date, date::timestamp AT TIME ZONE 'UTC', 'Pro', 1, 1
+    SELECT DISTINCT tenant_id, date, date::timestamp AT TIME ZONE 'UTC', 'Pro', 1, 1, 1
     FROM usage_rollups_daily;
 UPDATE usage_rollups_daily SET shipped_revision = revision;
 ANALYZE;

@@ -34,6 +34,7 @@ MADE_UP = (
     "INSERT INTO unshipped_batches VALUES (:tenant, 1, 1, now())",
     "INSERT INTO relay_state VALUES (:tenant)",
     "INSERT INTO quarantined_points VALUES (:tenant, 'usage', '1', now(), 'line', 'why', now())",
+    "INSERT INTO relay_holds VALUES (:tenant, 'usage', 1, 'why', now(), now())",
     "INSERT INTO usage_balances VALUES (:tenant, 'SM1')",
     (
         "INSERT INTO usage_facts VALUES (:tenant, 'SM1', 'sent', 20, 'billed', now(), current_date,"

@@ -1,7 +1,6 @@
 """InfluxDB fails in every way: nothing is lost, the reason is told, and it goes on by itself."""
 
 import gzip
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -18,30 +17,12 @@ from tests.builders import ai, sms
 from tests.conftest import Book
 from tests.servers.faults import FaultProxy, Reply, Request, Rule
 from tests.servers.influx import Influx
-from tests.service.series.conftest import make_relay
+from tests.service.series.conftest import HandClock, make_relay
 
 EVENTS = 'SELECT count("quantity") FROM "usage"'
 COST_NANOS = 'SELECT sum("cost_nanos") FROM "usage_cost"'
 TIMEOUT = 5.0
 HASTE = 0.5
-
-
-class HandClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
 
 
 @pytest.fixture
@@ -273,20 +254,6 @@ def test_what_was_put_aside_is_due_no_more(engine: sa.Engine, relay: Relay, book
     relay.run()
     waits = unshipped(engine)
     assert (0, 1, 0) == (waits.points, waits.quarantined, relay.run().points)
-
-
-@pytest.mark.usefixtures("poison")
-def test_where_nearly_all_lines_are_refused_none_is_put_aside(
-    engine: sa.Engine, relay: Relay, book: Book
-) -> None:
-    book(*(sms(f"bad{n}", time=POISONED) for n in range(60)))
-    shipped = relay.run()
-    waits = unshipped(engine)
-    assert ("influx_rejects_points", 0, 60) == (
-        error_of(shipped).code,
-        waits.quarantined,
-        waits.events,
-    )
 
 
 def test_points_that_are_too_old_for_a_bucket_are_no_poison(

@@ -1,9 +1,12 @@
 """The commands around InfluxDB, as a person types them."""
 
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +16,10 @@ from click.testing import CliRunner
 
 from cli.main import main
 from collector.intake import Intake
+from ledger.models import relay_state
+from ledger.session import operator_session
+from ledger.shipping import measure_unshipped
+from ledger.tenant import TenantId
 from tests.builders import ai, sms
 from tests.conftest import Book, Run
 from tests.costed import book as book_only
@@ -46,6 +53,8 @@ def command(influx: Influx, ledger_url: str) -> Command:
         settings = {"METERLINE_DATABASE_URL": ledger_url, "METERLINE_INFLUX_URL": influx.url}
         runner = CliRunner(env={**settings, **environment})
         result = runner.invoke(main, [str(each) for each in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception  # where the command itself would end in a traceback
         return Done(result.exit_code, result.stdout, result.stderr)
 
     return run
@@ -164,6 +173,40 @@ def test_rebuild_takes_one_tenant_and_a_range_of_dates(
         [one["tags"]["tenant"], one["values"][0][1]]
         for one in influx.query(f'{EVENTS} GROUP BY "tenant"')
     ]
+
+
+def test_rebuild_of_one_tenant_ships_no_other(
+    command: Command, engine: sa.Engine, influx: Influx, book: Book
+) -> None:
+    book(sms("a"), sms("k", tenant="karachi"))
+    command("rebuild", "series", "--tenant", "acme")
+    tenants = [one["tags"]["tenant"] for one in influx.query(f'{EVENTS} GROUP BY "tenant"')]
+    with operator_session(engine) as session:
+        left = [measure_unshipped(session, TenantId(name)).points for name in ("acme", "karachi")]
+    assert (["acme"], [0, 3]) == (tenants, left)
+
+
+def test_rebuild_tries_at_once_what_is_held_back(
+    command: Command, influx: Influx, book: Book
+) -> None:
+    influx.write('usage,tenant=other quantity="text" 1773057600000000000')
+    book(sms("a"))
+    command("work", "--once")
+    influx.query('DROP DATABASE "meterline"')
+    influx.query('CREATE DATABASE "meterline"')
+    assert (0, 1) == (command("rebuild", "series").returncode, influx.value(EVENTS))
+
+
+def test_work_tells_what_is_held_back_and_ships_all_else(
+    command: Command, influx: Influx, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.relay.job._MOST_PARCELS", 1)
+    influx.write('usage,tenant=other quantity="text" 1736078400000000000')
+    book(sms("bad", time="2025-01-05T12:00:00Z"))
+    book(*(sms(f"k{n}", tenant="karachi") for n in range(3)))
+    done = command("work", "--once")
+    told = "tenant acme is not shipped: usage is held back" in done.stderr
+    assert (1, True, 3) == (done.returncode, told, influx.value(EVENTS))
 
 
 def test_rebuild_drops_what_does_not_belong_there(
@@ -313,11 +356,35 @@ def test_doctor_tells_a_backlog_and_the_last_error(
     assert [True] * 3 == [expected[0] in late, expected[1] in late, expected[2] in failing]
 
 
-def test_doctor_tells_quarantined_points_with_their_reason(
+def test_doctor_tells_what_is_held_back_with_the_reason(
     command: Command, influx: Influx, book: Book
 ) -> None:
     influx.write('usage,tenant=other quantity="text" 1736078400000000000')
     book(sms("bad", time="2025-01-05T12:00:00Z"))
+    command("work", "--once")
+    wrong = doctor_says(command)[-1]
+    expected = ("usage of tenant acme is held back since", "tried 1 times", "field type conflict")
+    assert [True] * 3 == [text in wrong for text in expected]
+
+
+def test_doctor_tells_figures_that_wait_too_long_and_no_event_does(
+    command: Command, influx: Influx, book: Book
+) -> None:
+    influx.write('usage_cost,tenant=other cost="text" 1773057600000000000')
+    book(sms("a"))  # in March, which is long ago
+    command("work", "--once")
+    told = doctor_says(command)
+    assert (True, True) == (
+        "1 points wait to be shipped, the oldest for" in told[0],
+        "usage_cost of tenant acme is held back" in told[1],
+    )
+
+
+def test_doctor_tells_quarantined_points_with_their_reason(
+    command: Command, influx: Influx, book: Book
+) -> None:
+    influx.write('usage,tenant=other quantity="text" 1736078400000000000')
+    book(sms("bad", time="2025-01-05T12:00:00Z"), sms("good"))
     command("work", "--once")
     (wrong,) = doctor_says(command)
     assert (True, True) == ("1 points are quarantined" in wrong, "field type conflict" in wrong)
@@ -327,38 +394,87 @@ def test_verify_claims_no_series_that_points_in_quarantine_are_missing_from(
     command: Command, influx: Influx, book: Book
 ) -> None:
     influx.write('usage,tenant=acme quantity="text" 1736078400000000000')
-    influx.write("usage,tenant=acme quantity=1i 1772971200000000000")
-    book(sms("bad", time="2025-01-05T12:00:00Z"))
+    book(sms("bad", time="2025-01-05T12:00:00Z"), sms("good"))
     command("work", "--once")
-    influx.query('DROP MEASUREMENT "usage"')
+    influx.query("DELETE FROM \"usage\" WHERE time < '2025-02-01'")
     last = command("verify").stdout.splitlines()[-1]
-    assert "ledger = rollups = CSV = series but for 1 quarantined points: 1 events" in last
+    assert "ledger = rollups = CSV = series but for 1 quarantined points: 2 events" in last
 
 
 def test_rebuild_brings_points_back_from_quarantine_when_their_cause_is_gone(
     command: Command, influx: Influx, book: Book
 ) -> None:
     influx.write('usage,tenant=acme quantity="text" 1736078400000000000')
-    book(sms("bad", time="2025-01-05T12:00:00Z"))
+    book(sms("bad", time="2025-01-05T12:00:00Z"), sms("good"))
     command("work", "--once")
     influx.query('DROP DATABASE "meterline"')
     influx.query('CREATE DATABASE "meterline"')
     done = command("rebuild", "series")
     last = command("verify").stdout.splitlines()[-1]
-    told = "ledger = rollups = CSV = series: 1 events"
-    assert (0, 1, told) == (done.returncode, influx.value(EVENTS), last.split(",")[0])
+    told = "ledger = rollups = CSV = series: 2 events"
+    assert (0, 2, told) == (done.returncode, influx.value(EVENTS), last.split(",")[0])
 
 
-@pytest.mark.parametrize("body", [b"[]", b'"x"', b"<html>", b'{"results":[null]}'])
-@pytest.mark.parametrize("line", ["doctor", "verify", "influx setup", "work --once"])
+SHAPES = [
+    b"[]",
+    b'"x"',
+    b"7",
+    b"null",
+    b"<html>",
+    b"{}",
+    b'{"results":[null]}',
+    b'{"results":{"a":1}}',
+    b'{"results":7,"buckets":7,"orgs":7}',
+    b'{"results":[{"series":7}],"buckets":[7],"orgs":[7]}',
+    b'{"results":[{"series":[{"columns":["time","a"],"values":[[1]]}]}],"buckets":[{}],"orgs":[{}]}',
+    b'{"results":[{"series":[{"columns":["time"],"values":[["x"]]}]}],"buckets":null,"orgs":null}',
+    b'{"results":[{"series":[{"columns":["default","name"],"values":[[true,7]]}]}],"version":[]}',
+    b'{"results":[{"error":7}],"buckets":[{"name":"meterline","id":1,"retentionRules":[7]}]}',
+]
+COMMANDS = [
+    "doctor",
+    "verify",
+    "influx setup",
+    "work --once",
+    "rebuild series",
+    "rebuild series --drop",
+]
+
+
+def always(reply: Reply, _request: Request) -> Reply:
+    return reply
+
+
+@pytest.mark.parametrize("line", COMMANDS)
 @pytest.mark.ledger("sqlite")
-def test_an_answer_of_something_else_than_influxdb_ends_no_command_in_a_traceback(
-    meterline: Run, influx: Influx, book: Book, line: str, body: bytes
+def test_an_answer_of_another_shape_ends_no_command_in_a_traceback(
+    command: Command, influx: Influx, engine: sa.Engine, book: Book, line: str
 ) -> None:
     book(sms("a"))
-    with closing(FaultProxy(influx.url)) as proxy, proxy.answering(lambda _: Reply(200, body)):
-        done = meterline(*line.split(), METERLINE_INFLUX_URL=proxy.url)
-    assert "Traceback" not in done.stderr
+    with closing(FaultProxy(influx.url)) as proxy:
+        settings = {"METERLINE_INFLUX_URL": proxy.url, "METERLINE_INFLUX_ORG": ORG}
+        for version, body in product(("1.8.10", "2.7.11", "3.0.1"), SHAPES):
+            reply = Reply(200, body, (("X-Influxdb-Version", version),))
+            with proxy.answering(partial(always, reply)):
+                command(*line.split(), **settings)
+            # What was sent to nobody knows whom may still take effect, and keeps its lease.
+            tamper(engine, "UPDATE relay_state SET lease_owner = NULL")
+
+
+def test_rebuild_keeps_points_in_quarantine_whose_raw_usage_retention_took(
+    command: Command, influx: Influx, engine: sa.Engine, book: Book
+) -> None:
+    influx.write('usage,tenant=other quantity="text" 1736078400000000000')
+    book(sms("bad", time="2025-01-05T12:00:00Z"), sms("good"))
+    command("work", "--once")
+    command("retention", "run", "--days", "30")  # takes both
+    command("rebuild", "series")
+    with operator_session(engine) as session:
+        refused = measure_unshipped(session).quarantined
+    influx.query('DROP DATABASE "meterline"')
+    influx.query('CREATE DATABASE "meterline"')
+    command("rebuild", "series")
+    assert (1, 1) == (refused, influx.value(EVENTS))
 
 
 def test_faulty_settings_of_influxdb_are_told_together(meterline: Run) -> None:
@@ -378,3 +494,57 @@ def test_doctor_tells_an_organisation_that_is_missing(command: Command) -> None:
         settings = {"METERLINE_INFLUX_URL": two.url, "METERLINE_INFLUX_TOKEN": TOKEN}
         (wrong,) = doctor_says(command, **settings)
     assert "bucket meterline: InfluxDB 2.x needs METERLINE_INFLUX_ORG" in wrong
+
+
+def test_doctor_tells_an_organisation_that_influxdb_does_not_have(command: Command) -> None:
+    with closing(InfluxTwoStandIn()) as two:
+        two.buckets["meterline"] = {"id": "b", "name": "meterline"}
+        settings = {"METERLINE_INFLUX_URL": two.url, "METERLINE_INFLUX_TOKEN": TOKEN}
+        (wrong,) = doctor_says(command, **settings, METERLINE_INFLUX_ORG="nobody")
+    expected = "InfluxDB has no organisation as METERLINE_INFLUX_ORG names it"
+    assert f"bucket meterline: {expected}" in wrong
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.ledger("sqlite")
+def test_doctor_tells_it_whichever_status_says_so(
+    command: Command, influx: Influx, status: int
+) -> None:
+    body = b'{"code":"not found","message":"organization name \\"nobody\\" not found"}'
+    with closing(FaultProxy(influx.url)) as proxy:
+        proxy.rule = lambda request: Reply(status, body) if "write" in request.path else None
+        (wrong,) = doctor_says(command, METERLINE_INFLUX_URL=proxy.url)
+    assert "InfluxDB has no organisation as METERLINE_INFLUX_ORG names it" in wrong
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_leases_back(
+    faults: FaultProxy, book: Book, tmp_path: Path, ledger_url: str, engine: sa.Engine
+) -> None:
+    for n in range(8):
+        book(sms(f"a{n}"), sms(f"k{n}", tenant="karachi"))
+    begun = threading.Event()
+
+    def slow(request: Request) -> Reply | None:
+        if not request.path.startswith("/api/v2/write"):
+            return None
+        begun.set()
+        return Reply(500, delay=1)
+
+    faults.rule = slow
+    launcher = Launcher(tmp_path / "worker", ledger_url, METERLINE_INFLUX_URL=faults.url)
+    try:
+        worker = launcher.start("work")
+        wait_until(begun.is_set, "the relay sends")
+        leased = leases(engine)
+        worker.signal(signal.SIGTERM)
+        worker.wait()
+    finally:
+        launcher.close()
+    assert (2, 0) == (leased, leases(engine))
+
+
+def leases(engine: sa.Engine) -> int:
+    """Return how many tenants are leased."""
+    query = sa.select(sa.func.count(relay_state.c.lease_owner))
+    with operator_session(engine) as session:
+        return session.connection.scalar(query) or 0

@@ -76,6 +76,7 @@ def test_what_was_shipped_before_it_was_deleted_is_sent_again(
         tamper(engine, "DELETE FROM unshipped_batches")
         tamper(engine, "UPDATE usage_rollups_daily SET shipped_revision = revision")
         tamper(engine, "UPDATE usage_tenant_days SET shipped_revision = revision")
+        tamper(engine, "UPDATE usage_tenant_days SET rows_shipped_revision = revision")
 
     faults.rule = on_first_delete(mark_all)
     drop()

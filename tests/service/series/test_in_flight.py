@@ -49,7 +49,7 @@ def failing(
     """A relay whose first mark fails while its second call is underway."""
     mark = store.mark_shipped
 
-    def fail_once(*_arguments: object) -> None:
+    def fail_once(*_arguments: object, **_options: object) -> None:
         writer.is_underway.wait(10)
         monkeypatch.setattr(job, "mark_shipped", mark)
         raise UnavailableError("ledger_unavailable", "the ledger did not answer")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from cli.shipping import ship_all
@@ -14,6 +15,7 @@ from ledger.errors import ConflictError
 from ledger.models import usage_rollups_daily
 from ledger.session import operator_session
 from ledger.shipping import measure_unshipped
+from ledger.tenant import TenantId
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.costed import ACME
@@ -123,7 +125,7 @@ def test_a_relay_that_slept_through_its_lease_does_not_send_at_all(
     engine: sa.Engine, target: Target, book: Book
 ) -> None:
     book(sms("a"))
-    times = [START, START, START]
+    times = [START, START, START, START]
 
     def clock() -> datetime:
         if len(times) > 1:
@@ -141,6 +143,38 @@ def test_a_relay_that_slept_through_its_lease_does_not_send_at_all(
     shipped = Relay(engine, target, writer=writer, clock=clock).run()
     assert isinstance(shipped.error, ConflictError)
     assert ("lease_lost", []) == (shipped.error.code, writer.bodies)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_relay_that_is_told_to_stop_ends_its_run_and_gives_all_leases_back(
+    engine: sa.Engine, target: Target, book: Book, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr("collector.relay.job.CALL_POINTS", 1)
+    book(sms("a"), sms("b", tenant="karachi"))
+    writer = WatchedWriter(target)
+    relay = Relay(engine, target, writer=writer, clock=lambda: START)
+    shipped = relay.run(is_stopped=lambda: len(writer.bodies) >= at)
+    other = Leases(engine, owner="other")
+    free = [other.take(TenantId(n), now=START, until=LATER) for n in ("acme", "karachi")]
+    assert (at, None, [True, True]) == (len(writer.bodies), shipped.error, free)
+
+
+def test_what_a_stopped_relay_did_not_ship_is_due(
+    engine: sa.Engine, target: Target, book: Book
+) -> None:
+    book(sms("a"))
+    relay = Relay(engine, target, writer=WatchedWriter(target), clock=lambda: START)
+    stopped = relay.run(is_stopped=lambda: True)
+    assert (0, 3, 3) == (stopped.points, due_points(engine), relay.run().points)
+
+
+def test_a_relay_that_takes_turns_tells_that_more_is_due(
+    engine: sa.Engine, target: Target, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.relay.job._MOST_PARCELS", 1)
+    book(sms("a"))
+    relay = Relay(engine, target, writer=WatchedWriter(target), clock=lambda: START)
+    assert [True, True, False] == [relay.run().is_more for _ in range(3)]
 
 
 def test_a_row_that_changes_while_it_is_sent_stays_due(

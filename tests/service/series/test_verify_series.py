@@ -235,7 +235,7 @@ def test_quarantined_points_are_no_difference_but_told(
     engine: sa.Engine, target: Target, influx: Influx, book: Book
 ) -> None:
     influx.write('usage,tenant=karachi quantity="text" 1736078400000000000')
-    book(sms("bad", time="2025-01-05T12:00:00Z"))
+    book(sms("bad", time="2025-01-05T12:00:00Z"), sms("good"))
     make_relay(engine, target).run()
     with operator_session(engine) as session:
         tenants = list_tenants(session)

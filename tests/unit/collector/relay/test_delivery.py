@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from collector.influx.errors import RejectedError, TooLargeError
-from collector.relay.delivery import MOST_REFUSALS, Delivery
+from collector.relay.delivery import Delivery, ManyRefusedError
 from collector.relay.points import Point
-from ledger.errors import ConflictError, UnavailableError
+from ledger.errors import UnavailableError
 
 
 class RuleWriter:
@@ -43,27 +43,40 @@ def nothing() -> None:
 def test_the_bad_are_found_and_the_good_are_kept(bad: set[int]) -> None:
     names = {f"line-{n}" for n in bad}
     writer = RuleWriter(names.__contains__)
-    sent = Delivery(writer, before_call=nothing).send("b", points(1000))
-    refused = {refusal.point.line for refusal in sent.refusals}
+    sifted = Delivery(writer, before_call=nothing).sift("b", points(1000), most=5)
+    refused = {refusal.point.line for refusal in sifted.refusals}
     assert (names, 1000 - len(bad)) == (refused, len(writer.kept))
+
+
+def test_a_call_that_is_rejected_keeps_no_other_back() -> None:
+    writer = RuleWriter(lambda line: line == "line-3")
+    sent = Delivery(writer, before_call=nothing, most=10).send("b", points(30))
+    assert ([range(10)], 29) == (sent.rejected, len(writer.kept))
 
 
 def test_one_bad_line_costs_few_calls() -> None:
     writer = RuleWriter(lambda line: line == "line-700")
-    Delivery(writer, before_call=nothing).send("b", points(4096))
+    Delivery(writer, before_call=nothing).sift("b", points(4096), most=1)
     assert writer.calls <= 2 * 12 + 1
 
 
-def test_too_many_bad_lines_are_a_fault_of_the_whole() -> None:
+def test_more_bad_lines_than_allowed_end_the_search() -> None:
     writer = RuleWriter(lambda _line: True)
-    with pytest.raises(ConflictError, match="none is put aside; the first: partial write"):
-        Delivery(writer, before_call=nothing).send("b", points(MOST_REFUSALS + 1))
+    with pytest.raises(ManyRefusedError, match="partial write"):
+        Delivery(writer, before_call=nothing).sift("b", points(21), most=20)
 
 
-def test_as_many_bad_lines_as_are_allowed_are_put_aside() -> None:
+def test_as_many_bad_lines_as_are_allowed_are_told() -> None:
     writer = RuleWriter(lambda _line: True)
-    sent = Delivery(writer, before_call=nothing).send("b", points(MOST_REFUSALS))
-    assert MOST_REFUSALS == len(sent.refusals)
+    sifted = Delivery(writer, before_call=nothing).sift("b", points(20), most=20)
+    assert 20 == len(sifted.refusals)
+
+
+@pytest.mark.parametrize("most", [1, 7, 300])
+def test_the_bad_are_found_in_calls_that_are_small_enough(most: int) -> None:
+    writer = RuleWriter(lambda line: line == "line-700", most=most)
+    sifted = Delivery(writer, before_call=nothing).sift("b", points(1000), most=1)
+    assert ["line-700"] == [refusal.point.line for refusal in sifted.refusals]
 
 
 def test_calls_shrink_until_they_are_small_enough_and_stay_so() -> None:
@@ -89,5 +102,7 @@ def test_nothing_is_sent_of_nothing() -> None:
 def test_every_call_asks_first() -> None:
     asked = []
     writer = RuleWriter(lambda line: line == "line-3")
-    Delivery(writer, before_call=lambda: asked.append(1)).send("b", points(8))
+    delivery = Delivery(writer, before_call=lambda: asked.append(1))
+    delivery.send("b", points(8))
+    delivery.sift("b", points(8), most=1)
     assert writer.calls == len(asked)
