@@ -18,6 +18,11 @@ _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
+def leave_out_empty(value: object) -> object:
+    """Return None for an empty text: how a file of settings leaves one out."""
+    return None if value == "" else value
+
+
 def parse_bucket(text: str) -> str:
     """Check the name of a bucket of InfluxDB.
 

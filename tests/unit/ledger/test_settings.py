@@ -1,11 +1,12 @@
 import re
 
 import pytest
+from pydantic_settings import BaseSettings
 
 from ledger.accounts.roles import Role
 from ledger.errors import InvalidError
 from ledger.setting_values import parse_owned
-from ledger.settings import load_settings
+from ledger.settings import Settings, load_settings
 
 
 def test_without_any_setting_the_ledger_is_a_file_in_the_current_folder() -> None:
@@ -191,3 +192,9 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_repeated(
     with pytest.raises(InvalidError, match="METERLINE_INFLUX_TOKEN: has characters") as caught:
         load_settings()
     assert "s3cret" not in caught.value.message
+
+
+def test_no_group_of_settings_hides_a_validator_of_another() -> None:
+    groups = [base for base in Settings.__bases__ if base is not BaseSettings]
+    expected = sum(len(group.__pydantic_decorators__.field_validators) for group in groups)
+    assert expected == len(Settings.__pydantic_decorators__.field_validators)
