@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.embedding.keys import PUBLIC_FILE, rotate_keys
 from cli.options import known_tenant, known_tenants
 from cli.wiring import Wiring, connect, open_ledger
 from grafana.provisioning.store import list_provisioned
@@ -71,6 +70,9 @@ def keys() -> None:
 @keys.command("rotate")
 def rotate_signing() -> None:
     """Let the next key sign, and make one after it; restart Grafana before the next time."""
+    # Cryptography takes long to load, and other commands need none.
+    from api.embedding.keys import PUBLIC_FILE, rotate_keys  # noqa: PLC0415
+
     folder = connect().settings.grafana_keys
     if folder is None:
         raise InvalidError("grafana_not_configured", "set METERLINE_GRAFANA_KEYS first")

@@ -11,8 +11,6 @@ import click
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from api.embedding.grafana import Embedding
-from api.embedding.keys import Keys
 from cli.schema import require_current
 from collector.attribution.job import Attribution
 from collector.influx.target import Target, build_target
@@ -28,7 +26,8 @@ from ledger.engine import Connecting, create_ledger_engine
 from ledger.postgresql import Limits
 from ledger.settings import SETTING_PREFIX, Settings, load_settings
 
-if TYPE_CHECKING:  # its client takes long to load, and few commands need it
+if TYPE_CHECKING:  # they take long to load, and few commands need them
+    from api.embedding.grafana import Embedding
     from grafana.provisioning.job import Provisioner
 
 _REQUEST_IDLE_SECONDS = 60
@@ -95,7 +94,6 @@ class Wiring:
         if target is None:
             return None
         from grafana.dashboards.build import render  # noqa: PLC0415 - as above
-
         from grafana.provisioning.job import Provisioner  # noqa: PLC0415 - as above
 
         @cache
@@ -105,12 +103,14 @@ class Wiring:
         return Provisioner(self.engine, target, render=render_usage, clock=self.clock)
 
     @property
-    def embedding(self) -> Embedding | None:
+    def embedding(self) -> "Embedding | None":
         """What embeds the panels of that Grafana, or None."""
         target, folder = build_grafana_target(self.settings), self.settings.grafana_keys
         provisioner = self.provisioner
         if target is None or folder is None or provisioner is None:
             return None
+        from api.embedding.grafana import Embedding  # noqa: PLC0415 - as above
+        from api.embedding.keys import Keys  # noqa: PLC0415 - as above
         from grafana.embedded import Embedded  # noqa: PLC0415 - as above
         from grafana.provisioning.probe import Probe  # noqa: PLC0415
 
@@ -132,14 +132,18 @@ def connect(database_url: str | None = None, *, for_requests: bool = False) -> W
 
     Args:
         database_url: the ledger to use instead of the one that the settings name. It is not
-            shipped: the series are those of the other one.
+            shipped, nor shown by Grafana: the series are those of the other one.
         for_requests: limit the time of a statement, and more narrowly that between two, since
             somebody waits for the answer.
     """
     settings = load_settings()
     if database_url is not None:
         settings = settings.model_copy(
-            update={"database_url": SecretStr(database_url), "influx_url": None}
+            update={
+                "database_url": SecretStr(database_url),
+                "influx_url": None,
+                "grafana_url": None,
+            }
         )
     engine = create_ledger_engine(
         settings.database_url.get_secret_value(), _connecting(settings, for_requests=for_requests)

@@ -10,6 +10,7 @@ from api.embedding.grafana import Board, Panel
 PREFIX = "/grafana"
 
 _UNIT_PIXELS, _GAP_PIXELS = 30, 8
+_FIGURE_UNITS = 5
 _LAST = timedelta(milliseconds=1)
 
 Theme = Literal["light", "dark"]
@@ -51,6 +52,7 @@ class Frame:
         light: its address for eyes that want light, `dark` for the others.
         columns: of 24.
         pixels: how high it is.
+        is_small: it has a figure alone, and half the width of a telephone is enough for it.
     """
 
     title: str
@@ -58,6 +60,7 @@ class Frame:
     dark: str
     columns: int
     pixels: int
+    is_small: bool
 
 
 def build_frames(board: Board, span: Span | None) -> tuple[Frame, ...]:
@@ -69,6 +72,7 @@ def build_frames(board: Board, span: Span | None) -> tuple[Frame, ...]:
             dark=panel_url(board, panel, span, "dark"),
             columns=panel.columns,
             pixels=panel.height * (_UNIT_PIXELS + _GAP_PIXELS) - _GAP_PIXELS,
+            is_small=panel.height <= _FIGURE_UNITS,
         )
         for panel in board.panels
     )

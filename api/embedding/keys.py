@@ -78,6 +78,14 @@ class Keys:
             raise _missing(error.strerror or "it cannot be read") from None
         return self._read[1].current
 
+    def are_there(self) -> bool:
+        """Whether there is a key that signs."""
+        try:
+            self.current()
+        except UnavailableError:
+            return False
+        return True
+
 
 def rotate_keys(folder: Path) -> KeyRing:
     """Let the next key sign and make another one after it; the first time, make both.

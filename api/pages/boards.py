@@ -49,8 +49,11 @@ def board_of_operators(role: Role | None, days: int) -> EmbeddedBoard | None:
 
 
 def _find_embedding() -> Embedding | None:
+    """Return what embeds, if its panels would be let through now."""
     embedding = Services.of(current_app).embedding
-    return None if embedding is None or not embedding.grafana.is_up() else embedding
+    if embedding is None or not embedding.keys.are_there() or not embedding.grafana.is_up():
+        return None
+    return embedding
 
 
 def _embed(

@@ -78,6 +78,15 @@ class Provisioner:
         with self._alone(tenant.tenant_id):
             return self._provision(tenant, new_secret=True)
 
+    def check_login(self) -> None:
+        """Check that Grafana answers and lets us make organisations and users.
+
+        Raises:
+            UnavailableError: `grafana_unavailable` or `grafana_refused`.
+        """
+        with connect(self._target) as client:
+            client.get("/orgs?perpage=1", "list its organisations")
+
     def provision_operators(self) -> list[str]:
         """Make the viewer of the main organisation be there; return what was changed.
 

@@ -197,6 +197,8 @@ class GrafanaStandIn:
             case "GET", ["name", name]:
                 found = [number for number, known in self.orgs.items() if known == name]
                 return as_json({"id": found[0], "name": name}) if found else NOT_FOUND
+            case "GET", []:
+                return as_json([{"id": key, "name": name} for key, name in self.orgs.items()])
             case _:
                 return self._org(method, int(steps[0]), steps[1:], body, current)
 

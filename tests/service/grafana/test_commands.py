@@ -1,6 +1,7 @@
 """`meterline grafana`, run as an operator does."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -23,6 +24,7 @@ from tests.standins.grafana_api import ADMIN, PASSWORD, GrafanaStandIn
 pytestmark = pytest.mark.ledger("sqlite")
 
 Command = Callable[..., "CompletedProcess[str]"]
+Doctor = Callable[..., list[str]]
 
 ACME, KARACHI = TenantId("acme"), TenantId("karachi")
 
@@ -31,19 +33,37 @@ ACME, KARACHI = TenantId("acme"), TenantId("karachi")
 def command(meterline: Run, engine: sa.Engine, target: Target, tmp_path: Path) -> Command:
     """Run `meterline grafana` against the stand-in, with the tenants acme and karachi."""
     del engine
-    environment = {
-        "METERLINE_INFLUX_URL": "http://127.0.0.1:9",
-        "METERLINE_GRAFANA_URL": target.url,
-        "METERLINE_GRAFANA_USER": ADMIN,
-        "METERLINE_GRAFANA_PASSWORD": PASSWORD,
-        "METERLINE_GRAFANA_KEYS": str(tmp_path / "keys"),
-        "METERLINE_GRAFANA_GATEWAY_URL": target.gateway_url,
-    }
+    environment = _environment(target, tmp_path)
 
     def run(*arguments: str, **changes: str) -> "CompletedProcess[str]":
         return meterline("grafana", *arguments, **{**environment, **changes})
 
     return run
+
+
+@pytest.fixture
+def doctor(meterline: Run, command: Command, target: Target, tmp_path: Path) -> Doctor:
+    """Run `meterline doctor`; return what it says of Grafana."""
+    del command
+
+    def run(password: str = PASSWORD) -> list[str]:
+        environment = _environment(target, tmp_path)
+        environment["METERLINE_GRAFANA_PASSWORD"] = password
+        lines = meterline("doctor", **environment).stdout.splitlines()
+        return [line for line in lines if re.search("(?i)grafana|provisioned", line)]
+
+    return run
+
+
+def _environment(target: Target, folder: Path) -> dict[str, str]:
+    return {
+        "METERLINE_INFLUX_URL": "http://127.0.0.1:9",
+        "METERLINE_GRAFANA_URL": target.url,
+        "METERLINE_GRAFANA_USER": ADMIN,
+        "METERLINE_GRAFANA_PASSWORD": PASSWORD,
+        "METERLINE_GRAFANA_KEYS": str(folder / "keys"),
+        "METERLINE_GRAFANA_GATEWAY_URL": target.gateway_url,
+    }
 
 
 def test_all_tenants_and_the_viewer_of_operators_are_provisioned_and_the_second_time_is_quiet(
@@ -111,6 +131,20 @@ def test_without_grafana_the_command_says_what_to_set(meterline: Run) -> None:
         finished.returncode,
         finished.stderr,
     )
+
+
+def test_doctor_looks_at_keys_login_and_who_is_not_provisioned(
+    doctor: Doctor, command: Command
+) -> None:
+    before = doctor()
+    command("keys", "rotate")
+    command("provision")
+    after = doctor()
+    assert (["WRONG", "ok", "note"], ["ok", "ok"]) == (
+        [line.split()[0] for line in before],
+        [line.split()[0] for line in after],
+    )
+    assert "WRONG METERLINE_GRAFANA_URL: Grafana did not list" in doctor(password="wrong")[1]
 
 
 def test_signing_keys_are_made_and_rotated(command: Command, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.embedding.keys import PRIVATE_FILE
 from api.headers import CONTENT_SECURITY_POLICY
 from api.services import Services
 from grafana.dashboards.catalogue import PIPELINE, SYSTEM_USAGE, TENANT_USAGE
@@ -129,6 +130,15 @@ def test_where_grafana_is_not_there_the_page_draws_its_own_chart(
     for name, value in change.items():
         setattr(shown, name, value)
     page, policy = look(client(Role.TENANT_ADMIN), "/usage")
+    assert ([], True, CONTENT_SECURITY_POLICY) == (panels(page), 'class="chart"' in page, policy)
+
+
+def test_without_a_key_that_signs_the_page_draws_its_own_chart(
+    client: Client, tmp_path: Path
+) -> None:
+    as_admin = client(Role.TENANT_ADMIN)
+    (tmp_path / "keys" / PRIVATE_FILE).unlink()
+    page, policy = look(as_admin, "/usage")
     assert ([], True, CONTENT_SECURITY_POLICY) == (panels(page), 'class="chart"' in page, policy)
 
 

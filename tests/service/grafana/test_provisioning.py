@@ -42,6 +42,7 @@ def live_keys(engine: sa.Engine, tenant: TenantId = ACME) -> int:
     return sum(key.revoked_at is None and key.tenant_id == tenant for key in found)
 
 
+@pytest.mark.ledger("sqlite", "postgresql")
 def test_a_tenant_gets_an_organisation_a_viewer_a_data_source_a_folder_and_its_board(
     job: Provisioner, grafana: GrafanaStandIn, engine: sa.Engine
 ) -> None:
@@ -276,6 +277,7 @@ def test_another_secret_is_given_on_demand_and_the_old_one_is_worth_nothing(
     )
 
 
+@pytest.mark.ledger("sqlite", "postgresql")
 def test_a_removed_tenant_leaves_nothing_in_grafana_and_no_key(
     job: Provisioner, grafana: GrafanaStandIn, engine: sa.Engine
 ) -> None:
@@ -426,6 +428,7 @@ def test_a_board_that_somebody_saves_meanwhile_is_read_again(
     assert 1 == len(grafana.boards[org, BOARD]["dashboard"]["panels"])
 
 
+@pytest.mark.ledger("sqlite", "postgresql")
 def test_two_at_the_same_time_do_no_harm(
     job: Provisioner, grafana: GrafanaStandIn, engine: sa.Engine
 ) -> None:
