@@ -1,6 +1,7 @@
 """Whether Grafana is there, and what the first look of a tenant begins: nobody waits for it."""
 
 import logging
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from threading import Event
@@ -19,8 +20,8 @@ from ledger.tenants import change_tenant
 from tests.builders import NOW
 from tests.processes import wait_until
 from tests.service.grafana.conftest import Moving, tenant_of
-from tests.standins.grafana_api import GrafanaStandIn
-from tests.standins.server import Asked
+from tests.standins.grafana_api import Fault, GrafanaStandIn
+from tests.standins.server import Answer, Asked
 
 pytestmark = pytest.mark.ledger("sqlite")
 
@@ -107,6 +108,13 @@ def test_that_grafana_does_not_answer_is_asked_once_in_some_seconds(
     released.clear()
     assert [False] * 5 == [probe.is_up() for _ in range(5)]
     assert 1 == len(held)
+
+
+def test_an_answer_that_trickles_in_is_none(grafana: GrafanaStandIn, probe: Probe) -> None:
+    # Every part of it comes in time, and the whole does not.
+    trickle = Answer([b" "] * 20 + [b"{}"], pause=0.1, headers={"content-type": "application/json"})
+    with grafana.failing(Fault("GET", re.compile("/health"), trickle)):
+        assert not probe.is_up()
 
 
 def test_the_first_look_provisions_a_tenant_behind_the_page(
