@@ -12,6 +12,8 @@ PATIENCE_SECONDS = 1.0
 HOLDS = timedelta(seconds=5)
 """How long an answer counts, and how long the lack of one."""
 
+THREAD = "grafana-probe"
+
 
 class Probe:
     """Asks Grafana how it is, for all who want to know at the same time together.
@@ -43,7 +45,7 @@ class Probe:
                 self._asking = Event()
                 # Beside the request: the timeout of a socket is that of one read, and an answer
                 # that trickles in has many.
-                Thread(target=self._ask, args=(self._asking,), daemon=True).start()
+                Thread(target=self._ask, args=(self._asking,), name=THREAD, daemon=True).start()
             asking = self._asking
         if asking.wait(self._patience):
             return self._is_up

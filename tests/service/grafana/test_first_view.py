@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from threading import Event
+from threading import enumerate as enumerate_threads
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from grafana.embedded import RESTS, Embedded
 from grafana.provisioning.job import Provisioner
 from grafana.provisioning.names import login_of
-from grafana.provisioning.probe import HOLDS, Probe
+from grafana.provisioning.probe import HOLDS, THREAD, Probe
 from grafana.provisioning.target import Target
 from ledger.session import operator_session
 from ledger.tenant import TenantId
@@ -114,6 +115,8 @@ def test_an_answer_that_trickles_in_is_none(grafana: GrafanaStandIn, probe: Prob
     # Every part of it comes in time, and the whole does not.
     trickle = Answer([b" "] * 20 + [b"{}"], pause=0.1, headers={"content-type": "application/json"})
     with grafana.failing(Fault("GET", re.compile("/health"), trickle)):
+        assert not probe.is_up()
+        wait_until(lambda: THREAD not in {one.name for one in enumerate_threads()}, "it came")
         assert not probe.is_up()
 
 
