@@ -114,14 +114,12 @@ def _unpriced(ref: PanelRef) -> Json:
 
 
 def _plan() -> Json:
-    query = queries.plans()
     return {
         "type": "query",
         "name": "plan",
         "label": "Plan",
         "datasource": SERIES,
-        "query": query,
-        "definition": query,
+        "query": queries.plans(),
         "refresh": 1,
         "sort": 1,
         "multi": True,

@@ -208,7 +208,7 @@ def _usages(name: str) -> list[dict[str, Any]]:
         sms(**INBOUND),
         sms(channel="voice", feature="ivr", quantity=7),
         calls[1],
-        sms(channel="mms", feature=..., source=...),
+        sms(channel="mms", feature=..., source=..., quantity=50),  # the dearest has no feature
         sms(direction="inbound", feature="ai_sms", quantity=2),
         calls[0],
     ]

@@ -7,7 +7,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from collector.relay.points import MEASUREMENTS
 from exporter.catalogue import CATALOGUE
@@ -137,6 +141,26 @@ def test_every_target_is_a_raw_query_of_the_shape_that_grafanas_backend_reads(
         is_series = target["resultFormat"] == "time_series"
         assert keys | ({"alias"} if is_series else set()) == target.keys()
         assert (True, True) == (target["rawQuery"], is_series or target["resultFormat"] == "table")
+
+
+@NAMED
+def test_grafanas_own_types_know_everything_that_a_board_says(board: BoardRef) -> None:
+    plugins.register_default_plugins()
+    known = Dashboard.from_json(orjson.loads(to_json(render(board))))
+    written = orjson.loads(JSONEncoder().encode(known))
+    assert [] == list(unknown(render(board), written))
+
+
+def unknown(said: Any, written: Any, where: str = "") -> Iterator[str]:
+    """Yield what is said and is not written again as it is; nothing is as good as empty."""
+    if isinstance(said, dict) and isinstance(written, dict):
+        for name, value in said.items():
+            yield from unknown(value, written.get(name), f"{where}/{name}")
+    elif isinstance(said, list) and isinstance(written, list) and len(said) == len(written):
+        for place, pair in enumerate(zip(said, written, strict=True)):
+            yield from unknown(*pair, f"{where}/{place}")
+    elif said != written and (said or written):
+        yield where
 
 
 @NAMED
