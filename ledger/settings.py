@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import InvalidError
 from ledger.setting_groups.costing import CostingSettings
+from ledger.setting_groups.gateway import GatewaySettings
 from ledger.setting_groups.influx import InfluxSettings
 from ledger.setting_groups.intake import IntakeSettings
 from ledger.setting_groups.storage import StorageSettings
@@ -21,6 +22,7 @@ class Settings(  # the last group's fields come first
     WebSettings,
     TokenSettings,
     WebhookSettings,
+    GatewaySettings,
     InfluxSettings,
     CostingSettings,
     IntakeSettings,
