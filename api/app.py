@@ -11,6 +11,8 @@ from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
 from api.embedding import views as embedding
 from api.errors import Problem, register_error_handlers
+from api.gateway import routes as gateway
+from api.gateway.audit import prepare_audit, start_audit, write_audit
 from api.headers import add_security_headers
 from api.pages import assets, grid, signin, usage
 from api.pages import mappings as mappings_page
@@ -30,6 +32,7 @@ _DESCRIBED = (
     tenants,
     mappings,
     webhooks,
+    gateway,
 )
 """Modules whose routes the OpenAPI description has."""
 
@@ -55,8 +58,12 @@ def create_app(services: Services) -> OpenAPI:
     # Settings that cannot work are told now, not by a request.
     services.host_tokens  # noqa: B018 - built when it is first looked at
     services.signatures  # noqa: B018 - as above
+    services.gateway  # noqa: B018 - as above
     _trust_proxies(app, services.settings.trusted_proxies)
+    prepare_audit()
+    app.before_request(start_audit)
     app.before_request(auth_middleware)
+    app.after_request(write_audit)
     app.after_request(add_security_headers)
     register_error_handlers(app)
     for described in _DESCRIBED:

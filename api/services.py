@@ -9,6 +9,7 @@ from flask import Flask
 
 from api.auth.host_token import HostTokens, build_host_tokens
 from api.embedding.grafana import Embedding
+from api.gateway.gateway import Gateway, build_gateway
 from api.webhooks.signatures import Signatures, build_signatures
 from collector.intake import Intake
 from collector.webhooks.reception import Reception
@@ -40,6 +41,11 @@ class Services:
     def signatures(self) -> Signatures:
         """What the signatures of webhooks are checked with."""
         return build_signatures(self.settings)
+
+    @cached_property
+    def gateway(self) -> Gateway | None:
+        """What answers Grafana's queries; None where there are no series."""
+        return build_gateway(self.settings)
 
     def attach(self, app: Flask) -> None:
         """Make the services known to an application."""

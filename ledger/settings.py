@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import InvalidError
 from ledger.setting_groups.costing import CostingSettings
+from ledger.setting_groups.gateway import GatewaySettings
 from ledger.setting_groups.grafana import GrafanaSettings
 from ledger.setting_groups.influx import InfluxSettings
 from ledger.setting_groups.intake import IntakeSettings
@@ -23,6 +24,7 @@ class Settings(  # the last group's fields come first
     WebSettings,
     TokenSettings,
     WebhookSettings,
+    GatewaySettings,
     InfluxSettings,
     CostingSettings,
     IntakeSettings,
