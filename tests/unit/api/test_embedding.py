@@ -6,6 +6,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import jwt
 import pytest
@@ -13,9 +14,13 @@ import pytest
 from api.embedding import assertion
 from api.embedding.frames import Span, board_url, build_frames
 from api.embedding.keys import PRIVATE_FILE, PUBLIC_FILE, Keys, rotate_keys
+from grafana.dashboards.build import render
 from grafana.dashboards.catalogue import BOARDS, PIPELINE, SYSTEM_USAGE, TENANT_USAGE
 from ledger.errors import UnavailableError
+from ledger.period import DateRange, day_start
+from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
 from tests.builders import NOW
+from tests.grafana_queries import span_of
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -162,6 +167,31 @@ def test_a_panel_is_addressed_by_its_number_over_whole_days_of_a_zone() -> None:
         "theme": "light",
     } == query_of(frames[0].light)
     assert {**query_of(frames[0].light), "theme": "dark"} == query_of(frames[0].dark)
+
+
+@pytest.mark.parametrize("days", [30, 90])
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Chatham", "Africa/Cairo"]
+)
+@pytest.mark.parametrize("now", [NOW, datetime(2026, 3, 30, 0, 30, tzinfo=UTC)])
+def test_what_a_page_asks_for_is_what_the_board_itself_would_show(
+    zone: str, days: int, now: datetime
+) -> None:
+    tenant = Tenant(
+        tenant_id=TenantId("acme"),
+        name="Acme",
+        periods=(TenantPeriod(valid_from=BEGINNING, plan="Pro", timezone=zone),),
+    )
+    dates = DateRange.last_days(days, now=now, zone=ZoneInfo(zone))
+    span = Span.between(day_start(dates.start, tenant), day_start(dates.end, tenant), zone)
+    board = render(TENANT_USAGE, timezone=zone)
+    asked = TENANT_USAGE.last_days(days)
+    expected = span_of(board, {}, now=now, span=(asked.start, asked.end))
+    assert (expected.start, expected.end, board["timezone"]) == (
+        int(span.start),
+        int(span.end),
+        span.timezone,
+    )
 
 
 def test_utc_goes_by_the_name_that_grafana_has_for_it() -> None:
