@@ -9,7 +9,10 @@ from api import admin, billing, events, health, mappings, prices, session_links,
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
+from api.embedding import views as embedding
 from api.errors import Problem, register_error_handlers
+from api.gateway import routes as gateway
+from api.gateway.audit import prepare_audit, start_audit, write_audit
 from api.headers import add_security_headers
 from api.pages import assets, grid, signin, usage
 from api.pages import mappings as mappings_page
@@ -29,6 +32,7 @@ _DESCRIBED = (
     tenants,
     mappings,
     webhooks,
+    gateway,
 )
 """Modules whose routes the OpenAPI description has."""
 
@@ -54,15 +58,19 @@ def create_app(services: Services) -> OpenAPI:
     # Settings that cannot work are told now, not by a request.
     services.host_tokens  # noqa: B018 - built when it is first looked at
     services.signatures  # noqa: B018 - as above
+    services.gateway  # noqa: B018 - as above
     _trust_proxies(app, services.settings.trusted_proxies)
+    prepare_audit()
+    app.before_request(start_audit)
     app.before_request(auth_middleware)
+    app.after_request(write_audit)
     app.after_request(add_security_headers)
     register_error_handlers(app)
     for described in _DESCRIBED:
         app.register_api(described.blueprint)
     prepare_templates(app)
-    for page in (assets, signin, usage, grid, mappings_page):
-        app.register_blueprint(page.blueprint)
+    for undescribed in (assets, embedding, signin, usage, grid, mappings_page):
+        app.register_blueprint(undescribed.blueprint)
 
     @app.route("/api/openapi.json")
     @public

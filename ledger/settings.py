@@ -7,6 +7,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import InvalidError
 from ledger.setting_groups.costing import CostingSettings
+from ledger.setting_groups.gateway import GatewaySettings
+from ledger.setting_groups.grafana import GrafanaSettings
 from ledger.setting_groups.influx import InfluxSettings
 from ledger.setting_groups.intake import IntakeSettings
 from ledger.setting_groups.storage import StorageSettings
@@ -18,9 +20,11 @@ SETTING_PREFIX = "METERLINE_"
 
 
 class Settings(  # the last group's fields come first
+    GrafanaSettings,
     WebSettings,
     TokenSettings,
     WebhookSettings,
+    GatewaySettings,
     InfluxSettings,
     CostingSettings,
     IntakeSettings,

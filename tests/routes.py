@@ -24,6 +24,7 @@ class Access(NamedTuple):
     cookie: bool = True
     public: bool = False
     page: bool = False
+    influx_forms: bool = False
 
 
 PUBLIC = Access(public=True)
@@ -31,6 +32,8 @@ BILLING = Access(roles=(Role.TENANT_ADMIN,), scope=Scope.READ, tenant=True)
 GRID = Access(roles=(Role.ROOT_ADMIN, Role.OPS), scope=Scope.READ, tenant=False)
 KEEPING = Access(roles=(Role.ROOT_ADMIN,), scope=Scope.TENANTS, tenant=False)
 MAPPINGS_PAGE = KEEPING._replace(scope=None, page=True)
+EMBEDDING = Access(roles=(Role.TENANT_ADMIN, Role.ROOT_ADMIN, Role.OPS))
+SERIES = Access(scope=Scope.SERIES, cookie=False, influx_forms=True)
 EVERY_ROLE = Access(roles=tuple(Role), page=True)
 
 ROUTES: dict[tuple[str, str], Access] = {
@@ -54,6 +57,9 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/api/openapi.json"): PUBLIC,
     ("POST", "/api/session-links"): Access(roles=tuple(Role), cookie=False),
     ("POST", "/api/v1/events"): Access(scope=Scope.INGEST, cookie=False),
+    ("GET", "/grafana/auth"): EMBEDDING,
+    ("GET", "/grafana/influx/query"): SERIES,
+    ("POST", "/grafana/influx/query"): SERIES,
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/signin"): PUBLIC,
