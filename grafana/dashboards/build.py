@@ -7,7 +7,8 @@ import orjson
 
 from grafana.dashboards import pipeline, system_usage, tenant_usage
 from grafana.dashboards.catalogue import PIPELINE, SYSTEM_USAGE, TENANT_USAGE, BoardRef, TimeRange
-from grafana.dashboards.panels import Json, lay_out
+from grafana.dashboards.fields import Json
+from grafana.dashboards.panels import lay_out
 
 RENDERED: Final = Path(__file__).parent / "rendered"
 """The folder of the committed boards; the tenant's is rendered there for one in UTC."""

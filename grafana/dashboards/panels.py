@@ -5,21 +5,14 @@ than the code that would hide it. Only options that the boards need are written;
 the rest.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from grafana.dashboards.catalogue import METRICS_SOURCE, SERIES_SOURCE, PanelRef
-
-Json = dict[str, Any]
+from grafana.dashboards.fields import Json, as_unit, hide_time
 
 SERIES: Json = {"type": "influxdb", "uid": SERIES_SOURCE}
 METRICS: Json = {"type": "prometheus", "uid": METRICS_SOURCE}
-
-USD, COUNT, SHARE, SECONDS = "currencyUSD", "short", "percentunit", "s"
-_TEXT = "string"
-
-_WARNING = {"mode": "fixed", "fixedColor": "dark-orange"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +81,8 @@ def stat(
             "justifyMode": "auto",
             "orientation": "auto",
         },
-        defaults={"color": {"mode": "fixed", "fixedColor": "text"}, "mappings": list(mappings)},
+        defaults={"color": {"mode": "fixed", "fixedColor": "text"}},
+        mappings=mappings,
         overrides=overrides,
     )
 
@@ -106,14 +100,13 @@ def table(
     The time of a row, which is the start of the range, is not shown.
     """
     joined = {"id": "joinByField", "options": {"byField": join, "mode": "outer"}}
-    time = _override("byType", "time", {"custom.hidden": True})
     panel = _panel(
         ref,
         content,
         "table",
         {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}]},
         defaults={"custom": {"align": "auto", "filterable": False}},
-        overrides=[time, *overrides],
+        overrides=[hide_time(), *overrides],
     )
     return {**panel, "transformations": [joined]}
 
@@ -172,58 +165,6 @@ def donut(ref: PanelRef, content: Content, *, overrides: Sequence[Json] = ()) ->
     )
 
 
-def by_name(name: str, properties: Mapping[str, Any]) -> Json:
-    """Return what is another way for the field or series of a name; properties by their id."""
-    return _override("byName", name, properties)
-
-
-def count_of_unpriced(name: str) -> Json:
-    """Return how a number of usages without a price is shown beside money: as what it is."""
-    return by_name(name, {"unit": "suffix:unpriced", "color": _WARNING})
-
-
-def marks_of_unpriced(name: str) -> Json:
-    """Return how a series of such numbers is shown above bars of money: as points of its own."""
-    return by_name(
-        name,
-        {
-            "unit": COUNT,
-            "color": _WARNING,
-            "custom.drawStyle": "points",
-            "custom.pointSize": 8,
-            "custom.showPoints": "always",
-            "custom.stacking": {"mode": "none", "group": "A"},
-            "custom.axisPlacement": "right",
-        },
-    )
-
-
-def column(name: str, title: str, **properties: Any) -> Json:
-    """Return how a column of a table is headed and shown."""
-    return by_name(name, {"displayName": title, **properties})
-
-
-def text_column(name: str, title: str, **properties: Any) -> Json:
-    """Return the same of a column of texts, of which `1000` is one, and not a thousand."""
-    return column(name, title, unit=_TEXT, **properties)
-
-
-def text_field(name: str) -> Json:
-    """Return the same of a text among large values."""
-    return by_name(name, {"unit": _TEXT})
-
-
-def text_mapping(texts: Mapping[str, str]) -> Json:
-    """Return what is shown in the place of values."""
-    options = {value: {"text": text, "index": n} for n, (value, text) in enumerate(texts.items())}
-    return {"type": "value", "options": options}
-
-
-def empty_mapping(text: str) -> Json:
-    """Return what is shown in the place of an empty text: a tag that a point does not have."""
-    return {"type": "special", "options": {"match": "empty", "result": {"text": text, "index": 0}}}
-
-
 def lay_out(panels: Iterable[Json], refs: Iterable[PanelRef]) -> list[Json]:
     """Return the panels at their places: from left to right, then below."""
     placed, x, y, lowest = [], 0, 0, 0
@@ -246,9 +187,12 @@ def _panel(  # noqa: PLR0913 - what a panel consists of
     options: Json,
     *,
     defaults: Json,
+    mappings: Sequence[Json] = (),
     overrides: Sequence[Json] = (),
 ) -> Json:
-    fields = {"unit": content.unit, "noValue": content.empty, **defaults}
+    fields = {**as_unit(content.unit), "noValue": content.empty, **defaults}
+    if mappings:
+        fields["mappings"] = [*mappings, *fields.get("mappings", ())]
     return {
         "id": ref.id,
         "type": kind,
@@ -258,13 +202,6 @@ def _panel(  # noqa: PLR0913 - what a panel consists of
         "targets": list(content.targets),
         "options": options,
         "fieldConfig": {"defaults": fields, "overrides": list(overrides)},
-    }
-
-
-def _override(matcher: str, options: str, properties: Mapping[str, Any]) -> Json:
-    return {
-        "matcher": {"id": matcher, "options": options},
-        "properties": [{"id": name, "value": value} for name, value in properties.items()],
     }
 
 

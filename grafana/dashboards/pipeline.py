@@ -4,17 +4,8 @@ Every exporter of a ledger says the same of it, so panels take the highest of wh
 """
 
 from grafana.dashboards.catalogue import PIPELINE, PanelRef
-from grafana.dashboards.panels import (
-    COUNT,
-    METRICS,
-    SECONDS,
-    Content,
-    Json,
-    lines,
-    metric_target,
-    stat,
-    text_mapping,
-)
+from grafana.dashboards.fields import COUNT, SECONDS, Json, text_mapping
+from grafana.dashboards.panels import METRICS, Content, lines, metric_target, stat
 
 
 def build_panels() -> list[Json]:

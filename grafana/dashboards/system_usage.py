@@ -4,19 +4,16 @@ from typing import Final
 
 from grafana.dashboards import queries
 from grafana.dashboards.catalogue import SYSTEM_USAGE, PanelRef
-from grafana.dashboards.panels import (
+from grafana.dashboards.fields import (
     COUNT,
-    SERIES,
     SHARE,
-    USD,
-    Content,
+    USD_SHORT,
     Json,
     column,
-    daily_bars,
-    table,
-    table_target,
+    money_column,
     text_column,
 )
+from grafana.dashboards.panels import SERIES, Content, daily_bars, table, table_target
 
 _TOP_TENANTS = 10
 
@@ -66,7 +63,7 @@ def _tenants(ref: PanelRef) -> Json:
         text_column("tenant", "Tenant"),
         text_column("name", "Name"),
         text_column("plan", "Plan"),
-        column("cost", "Cost", unit=USD, noValue="unpriced"),
+        money_column("cost", "Cost", noValue="unpriced"),
         column("ai_share", "AI", unit=SHARE, noValue="unknown"),
         column("twilio_share", "Twilio", unit=SHARE, noValue="unknown"),
         column("emails", "E-mails sent"),
@@ -92,7 +89,7 @@ def _top_tenants(ref: PanelRef) -> Json:
         " own local date, of what has a price.",
         source=SERIES,
         targets=[table_target("A", queries.top_tenants(_TOP_TENANTS))],
-        unit=USD,
+        unit=USD_SHORT,
         empty="nothing spent",
     )
     by_tenant = {"id": "prepareTimeSeries", "options": {"format": "multi"}}

@@ -6,26 +6,30 @@ from typing import Final
 from collector.influx.query import quote_name
 from grafana.dashboards import queries
 from grafana.dashboards.catalogue import TENANT_USAGE, PanelRef
-from grafana.dashboards.panels import (
+from grafana.dashboards.fields import (
     COUNT,
-    SERIES,
     USD,
-    Content,
+    USD_SHORT,
     Json,
     by_name,
     column,
     count_of_unpriced,
-    daily_bars,
-    donut,
     empty_mapping,
     marks_of_unpriced,
+    money_column,
+    text_column,
+    text_field,
+    text_mapping,
+)
+from grafana.dashboards.panels import (
+    SERIES,
+    Content,
+    daily_bars,
+    donut,
     series_target,
     stat,
     table,
     table_target,
-    text_column,
-    text_field,
-    text_mapping,
 )
 from ledger.units import load_catalogue
 
@@ -132,7 +136,7 @@ def _cost_per_day(ref: PanelRef, timezone: str) -> Json:
             series_target("A", queries.daily(by_channel, timezone=timezone), "$tag_channel"),
             _unpriced_per_day("B", timezone),
         ],
-        unit=USD,
+        unit=USD_SHORT,
         empty=_NO_USAGE,
     )
     overrides = [marks_of_unpriced(_UNPRICED_USAGES), *_channel_overrides()]
@@ -212,7 +216,7 @@ def _cost_by_model(ref: PanelRef, timezone: str) -> Json:
             series_target("B", nameless, "no model"),
             _unpriced_per_day("C", timezone, where=queries.IS_AI),
         ],
-        unit=USD,
+        unit=USD_SHORT,
         empty="no AI usage",
     )
     return daily_bars(ref, content, overrides=[marks_of_unpriced(_UNPRICED_USAGES)])
@@ -237,7 +241,7 @@ def _columns(*, bars: bool = False) -> Sequence[Json]:
     cell = {"custom.cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0} if bars else {}
     return (
         column("count", "Count"),
-        column("cost", "Cost", unit=USD, noValue="unpriced", **cell),
+        money_column("cost", "Cost", noValue="unpriced", **cell),
         column(queries.UNPRICED, "Unpriced", noValue="none"),
     )
 

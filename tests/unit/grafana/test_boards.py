@@ -143,6 +143,14 @@ def test_every_target_is_a_raw_query_of_the_shape_that_grafanas_backend_reads(
         assert (True, True) == (target["rawQuery"], is_series or target["resultFormat"] == "table")
 
 
+def test_money_is_to_the_cent_and_less_than_half_a_cent_is_not_nothing() -> None:
+    (total, *_) = panels(TENANT_USAGE)
+    shown = total["fieldConfig"]["defaults"]
+    (tiny,) = (mapping["options"] for mapping in shown["mappings"])
+    assert ("prefix:$", 2) == (shown["unit"], shown["decimals"])
+    assert (0.000000001, 0.004999999) == (tiny["from"], tiny["to"])
+
+
 @NAMED
 def test_grafanas_own_types_know_everything_that_a_board_says(board: BoardRef) -> None:
     plugins.register_default_plugins()
