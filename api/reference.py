@@ -80,8 +80,8 @@ def _render_fields(schema: Described) -> Iterator[str]:
     required = set(schema.get("required", ()))
     yield "| Field | Type | Meaning |\n|---|---|---|"
     for field, one in properties.items():
-        left_out = "" if field in required else " May be left out."
-        yield f"| `{field}` | {_type(one)} | {_cell(one.get('description', '') + left_out)} |"
+        meaning = [one.get("description", ""), "" if field in required else "may be left out"]
+        yield f"| `{field}` | {_type(one)} | {_cell('; '.join(filter(None, meaning)))} |"
     yield ""
 
 
