@@ -22,7 +22,16 @@ USED_BY_THE_SAMPLE = ("openai",)
 
 
 def build(folder: Path, out: Path, *options: str) -> None:
-    command = [sys.executable, "-m", "build", "--no-isolation", *options, "--outdir", out, folder]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        *options,
+        "--outdir",
+        out,
+        folder,
+    ]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -47,7 +56,14 @@ def programs(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the programs of an environment with the wheels and the locked dependencies."""
     folder = tmp_path_factory.mktemp("clean")
     venv.create(folder / "venv", with_pip=True, symlinks=True)
-    pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--no-compile"]
+    pip: list[str | Path] = [
+        folder / "venv/bin/python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+    ]
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(versions(ROOT / "requirements/dev.lock")))
     lock = ROOT / "requirements/server.lock"
