@@ -9,6 +9,7 @@ from api import admin, billing, events, health, mappings, prices, session_links,
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
+from api.embedding import views as embedding
 from api.errors import Problem, register_error_handlers
 from api.headers import add_security_headers
 from api.pages import assets, grid, signin, usage
@@ -61,8 +62,8 @@ def create_app(services: Services) -> OpenAPI:
     for described in _DESCRIBED:
         app.register_api(described.blueprint)
     prepare_templates(app)
-    for page in (assets, signin, usage, grid, mappings_page):
-        app.register_blueprint(page.blueprint)
+    for undescribed in (assets, embedding, signin, usage, grid, mappings_page):
+        app.register_blueprint(undescribed.blueprint)
 
     @app.route("/api/openapi.json")
     @public

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from api.auth.host_token import HostTokens, build_host_tokens
+from api.embedding.grafana import Embedding
 from api.webhooks.signatures import Signatures, build_signatures
 from collector.intake import Intake
 from collector.webhooks.reception import Reception
@@ -20,7 +21,7 @@ _NAME = "meterline"
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What a request may use."""
+    """What a request may use. `embedding` None: no Grafana is configured."""
 
     engine: sa.Engine
     intake: Intake
@@ -28,6 +29,7 @@ class Services:
     settings: Settings
     clock: Clock
     tally: Tally = field(default_factory=Tally)
+    embedding: Embedding | None = None
 
     @cached_property
     def host_tokens(self) -> HostTokens | None:

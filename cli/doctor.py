@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cli import schema
 from cli.findings import STALE_AFTER, Finding
+from cli.grafana_health import examine_grafana
 from cli.influx_health import examine_influx
 from cli.wiring import Wiring, connect
 from collector.attribution.keeping import is_dead, list_all
@@ -30,7 +31,7 @@ Check = Callable[[Wiring], Iterator[Finding]]
 
 @click.command()
 def doctor() -> None:
-    """Check settings, prices, ledger and InfluxDB; exit with 1 if something is wrong."""
+    """Check settings, prices, ledger, InfluxDB and Grafana; exit with 1 if something is wrong."""
     marks = {True: "ok   ", False: "WRONG", None: "note "}
     wrong = False
     for finding in _examine():
@@ -52,6 +53,7 @@ def _examine() -> Iterator[Finding]:
     yield from _guarded(_ledger, wiring)
     yield from _guarded(_attribution, wiring)
     yield from _guarded(examine_influx, wiring)
+    yield from _guarded(examine_grafana, wiring)
 
 
 def _guarded(check: Check, wiring: Wiring) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from cli import (
     database,
     doctor,
     exporter,
+    grafana,
     influx,
     mappings,
     rebuilding,
@@ -63,6 +64,7 @@ main.add_command(rebuilding.rebuild)
 main.add_command(repricing.reprice)
 main.add_command(verifying.verify_ledger)
 main.add_command(influx.influx)
+main.add_command(grafana.grafana)
 main.add_command(retention.retention)
 main.add_command(serve.serve)
 main.add_command(exporter.exporter)

@@ -1,7 +1,11 @@
 """The composition root: settings become an engine, a clock and services here and nowhere else."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from logging import getLogger
+from typing import TYPE_CHECKING
 
 import click
 import sqlalchemy as sa
@@ -15,10 +19,16 @@ from collector.relay.job import Relay
 from collector.webhooks.reception import Reception, build_reception
 from costing.job import Costing
 from costing.pricing.flat import FlatMap, load_flat_map
+from grafana.dashboards.catalogue import TENANT_USAGE
+from grafana.provisioning.target import build_target as build_grafana_target
 from ledger.clock import Clock, system_clock
 from ledger.engine import Connecting, create_ledger_engine
 from ledger.postgresql import Limits
 from ledger.settings import SETTING_PREFIX, Settings, load_settings
+
+if TYPE_CHECKING:  # they take long to load, and few commands need them
+    from api.embedding.grafana import Embedding
+    from grafana.provisioning.job import Provisioner
 
 _REQUEST_IDLE_SECONDS = 60
 _COMMAND_IDLE_SECONDS = 600
@@ -77,6 +87,38 @@ class Wiring:
 
         return Relay(self.engine, target, writer=Writer(target), clock=self.clock)
 
+    @property
+    def provisioner(self) -> "Provisioner | None":
+        """What provisions the Grafana that the settings name, or None."""
+        target = build_grafana_target(self.settings)
+        if target is None:
+            return None
+        from grafana.dashboards.build import render  # noqa: PLC0415 - as above
+        from grafana.provisioning.job import Provisioner  # noqa: PLC0415 - as above
+
+        @cache
+        def render_usage(timezone: str) -> Mapping[str, object]:
+            return render(TENANT_USAGE, timezone=timezone)
+
+        return Provisioner(self.engine, target, render=render_usage, clock=self.clock)
+
+    @property
+    def embedding(self) -> "Embedding | None":
+        """What embeds the panels of that Grafana, or None."""
+        target, folder = build_grafana_target(self.settings), self.settings.grafana_keys
+        provisioner = self.provisioner
+        if target is None or folder is None or provisioner is None:
+            return None
+        from api.embedding.grafana import Embedding  # noqa: PLC0415 - as above
+        from api.embedding.keys import Keys  # noqa: PLC0415 - as above
+        from grafana.embedded import Embedded  # noqa: PLC0415 - as above
+        from grafana.provisioning.probe import Probe  # noqa: PLC0415
+
+        probe = Probe(target, clock=self.clock)
+        logger = getLogger("meterline.grafana")
+        boards = Embedded(provisioner, probe, clock=self.clock, logger=logger)
+        return Embedding(grafana=boards, keys=Keys(folder))
+
 
 def override_settings(**values: str) -> None:
     """Set settings, by their names, for this process and for those that it starts."""
@@ -90,14 +132,18 @@ def connect(database_url: str | None = None, *, for_requests: bool = False) -> W
 
     Args:
         database_url: the ledger to use instead of the one that the settings name. It is not
-            shipped: the series are those of the other one.
+            shipped, nor shown by Grafana: the series are those of the other one.
         for_requests: limit the time of a statement, and more narrowly that between two, since
             somebody waits for the answer.
     """
     settings = load_settings()
     if database_url is not None:
         settings = settings.model_copy(
-            update={"database_url": SecretStr(database_url), "influx_url": None}
+            update={
+                "database_url": SecretStr(database_url),
+                "influx_url": None,
+                "grafana_url": None,
+            }
         )
     engine = create_ledger_engine(
         settings.database_url.get_secret_value(), _connecting(settings, for_requests=for_requests)

@@ -21,5 +21,6 @@ def create(*, was_checked: bool = False) -> Flask:
         reception=wiring.reception,
         settings=wiring.settings,
         clock=wiring.clock,
+        embedding=wiring.embedding,
     )
     return create_app(services)

@@ -38,6 +38,7 @@ ON_ONE_NODE = frozenset(
         "relay_health",
         "provider_mappings",
         "price_entries",
+        "grafana_orgs",
     }
 )
 """Small tables that are read by themselves: they stay where they are."""

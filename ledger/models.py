@@ -2,7 +2,14 @@
 
 import sqlalchemy as sa
 
-from ledger import account_models, attribution_models, fact_models, price_models, registry
+from ledger import (
+    account_models,
+    attribution_models,
+    fact_models,
+    grafana_models,
+    price_models,
+    registry,
+)
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
 metadata = registry.metadata
@@ -13,6 +20,7 @@ sign_in_failures = account_models.sign_in_failures
 usage_facts = fact_models.usage_facts
 usage_balances = fact_models.usage_balances
 price_entries = price_models.price_entries
+grafana_orgs = grafana_models.grafana_orgs
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
 

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import InvalidError
 from ledger.setting_groups.costing import CostingSettings
+from ledger.setting_groups.grafana import GrafanaSettings
 from ledger.setting_groups.influx import InfluxSettings
 from ledger.setting_groups.intake import IntakeSettings
 from ledger.setting_groups.secrets import SecretFileSettings
@@ -21,6 +22,7 @@ _SECRETS_DIR = f"{SETTING_PREFIX}SECRETS_DIR"
 
 
 class Settings(  # the last group's fields come first
+    GrafanaSettings,
     WebSettings,
     TokenSettings,
     WebhookSettings,

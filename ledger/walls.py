@@ -44,6 +44,7 @@ TENANT_MAY_NOT = frozenset(
         "relay_health",
         "provider_mappings",
         "price_entries",
+        "grafana_orgs",
     }
 )
 """Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""

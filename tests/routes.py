@@ -31,6 +31,7 @@ BILLING = Access(roles=(Role.TENANT_ADMIN,), scope=Scope.READ, tenant=True)
 GRID = Access(roles=(Role.ROOT_ADMIN, Role.OPS), scope=Scope.READ, tenant=False)
 KEEPING = Access(roles=(Role.ROOT_ADMIN,), scope=Scope.TENANTS, tenant=False)
 MAPPINGS_PAGE = KEEPING._replace(scope=None, page=True)
+EMBEDDING = Access(roles=(Role.TENANT_ADMIN, Role.ROOT_ADMIN, Role.OPS))
 EVERY_ROLE = Access(roles=tuple(Role), page=True)
 
 ROUTES: dict[tuple[str, str], Access] = {
@@ -54,6 +55,7 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/api/openapi.json"): PUBLIC,
     ("POST", "/api/session-links"): Access(roles=tuple(Role), cookie=False),
     ("POST", "/api/v1/events"): Access(scope=Scope.INGEST, cookie=False),
+    ("GET", "/grafana/auth"): EMBEDDING,
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/signin"): PUBLIC,

@@ -2,10 +2,12 @@
 
 from flask import current_app, render_template
 
+from api.auth.caller import caller
 from api.auth.policy import require_role
 from api.auth.tenancy import operator_session
 from api.grid_query import read_grid_query
 from api.pages.blueprint import PageBlueprint
+from api.pages.boards import board_of_operators
 from api.pages.grid_view import build_grid_view
 from api.pages.money import show_count
 from api.services import Services
@@ -31,4 +33,5 @@ def show_tenants() -> str:
         "tenants.html",
         view=build_grid_view(query, page, plans),
         waiting=show_count(waiting) if waiting else None,
+        board=board_of_operators(caller().role, query.days),
     )

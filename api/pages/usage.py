@@ -7,6 +7,7 @@ from flask import render_template
 
 from api.auth.policy import require_role
 from api.pages.blueprint import PageBlueprint
+from api.pages.boards import board_of_tenant
 from api.pages.chart import SIZES, draw_chart
 from api.pages.usage_view import build_usage_view, series_titles
 from api.report_request import ReportRequest, open_report
@@ -28,10 +29,12 @@ def show_usage() -> str:
         points = series(asked.session, asked.dates)
         found = features(asked.session, asked.dates)
     view = build_usage_view(asked, report, points, found)
+    board = board_of_tenant(asked) if view.has_usage else None
     period = asked.tenant.period_at(asked.now)
     return render_template(
         "usage.html",
         view=view,
+        board=board,
         tenant=asked.tenant,
         plan=period.plan,
         timezone=period.timezone,
@@ -41,7 +44,7 @@ def show_usage() -> str:
         export_url=_export_url(asked),
         channels=series_titles(points),
         pictures=[draw_chart(points, size, labelled_by="chart-title chart-words") for size in SIZES]
-        if view.has_usage
+        if view.has_usage and board is None
         else [],
     )
 

@@ -438,7 +438,7 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later |= {"unshipped_batches", "usage_tenant_days"}
     later |= {"relay_state", "relay_health", "quarantined_points"}
     later |= {"provider_mappings", "unattributed_usage", "price_entries"}
-    later |= {"usage_facts", "usage_balances"}
+    later |= {"usage_facts", "usage_balances", "grafana_orgs"}
     added = {
         "usage_metrics": {"count", "usage_id", "corrects"},
         "usage_rollups_daily": {"shipped_revision"},

@@ -48,6 +48,13 @@ RS256 = {
     "JWT_ALGORITHM": "RS256",
     "JWT_JWKS": "https://host.example/jwks.json",
 }
+GRAFANA = {
+    "INFLUX_URL": "http://127.0.0.1:8086",
+    "GRAFANA_URL": "http://127.0.0.1:3000/grafana",
+    "GRAFANA_PASSWORD": "p",
+    "GRAFANA_KEYS": "/etc/meterline/grafana-keys",
+    "GRAFANA_GATEWAY_URL": "http://127.0.0.1:8000/grafana/influx",
+}
 
 
 def faulty(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list[str]:
@@ -108,6 +115,16 @@ def faulty(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list
         ({"SENDGRID_PUBLIC_KEY": "=MFkw"}, ["SENDGRID_PUBLIC_KEY"]),
         ({"SENDGRID_PUBLIC_KEY": "MF kw"}, ["SENDGRID_PUBLIC_KEY"]),
         ({"FEATURE_RULES": "number:4155550100=ivr"}, ["FEATURE_RULES"]),
+        (GRAFANA, []),
+        ({**GRAFANA, "GRAFANA_URL": ""}, []),
+        (
+            {**GRAFANA, "GRAFANA_PASSWORD": "", "GRAFANA_KEYS": "", "GRAFANA_GATEWAY_URL": ""},
+            ["GRAFANA_PASSWORD", "GRAFANA_KEYS", "GRAFANA_GATEWAY_URL"],
+        ),
+        ({**GRAFANA, "INFLUX_URL": ""}, ["GRAFANA_URL"]),
+        ({**GRAFANA, "GRAFANA_URL": "http://u:p@grafana:3000"}, ["GRAFANA_URL"]),
+        ({**GRAFANA, "GRAFANA_GATEWAY_URL": "meter.example"}, ["GRAFANA_GATEWAY_URL"]),
+        ({**GRAFANA, "GRAFANA_USER": "a:b"}, ["GRAFANA_USER"]),
     ],
 )
 def test_settings_of_the_edge_that_do_not_fit_together_are_all_named(
