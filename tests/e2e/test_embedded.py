@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -117,6 +118,17 @@ def show_all(page: Page) -> list[dict[str, str]]:
     return found
 
 
+def reload_until(page: Page, wanted: str) -> None:
+    """Look at a page again and again until it has something: what is known of Grafana counts for
+    some seconds."""  # fmt: skip
+    for _ in range(100):
+        page.reload()
+        if page.locator(wanted).count():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(f"the page never had {wanted}")
+
+
 def grounds(page: Page) -> set[str]:
     """Return the grounds of the panels that are loaded."""
     script = "getComputedStyle(document.body).backgroundColor"
@@ -169,15 +181,32 @@ def test_panels_follow_when_the_browser_turns_dark(open_page: Open) -> None:
     assert {"rgb(24, 27, 31)"} == grounds(page)
 
 
-@pytest.mark.parametrize("width", [360, 820, 1920])
 @pytest.mark.parametrize(
-    ("path", "role"), [("/usage", Role.TENANT_ADMIN), ("/admin/usage", Role.OPS)]
+    ("path", "role", "width"),
+    [
+        ("/usage", Role.TENANT_ADMIN, 360),
+        ("/usage", Role.TENANT_ADMIN, 820),
+        ("/admin/usage", Role.OPS, 360),
+    ],
 )
 def test_a_page_with_panels_never_scrolls_sideways(
     open_page: Open, path: str, role: Role, width: int
 ) -> None:
     page = open_page(path, role, width=width)
     assert width == page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_while_grafana_does_not_answer_the_page_has_its_own_chart_and_then_panels_again(
+    open_page: Open, embedded: Embedded
+) -> None:
+    page = open_page("/usage")
+    expect(page.locator("iframe.frame")).to_have_count(len(TENANT_USAGE.panels))
+    released = Event()
+    embedded.grafana.before = lambda _asked: released.wait(30)
+    reload_until(page, ".chart")
+    expect(page.locator("iframe")).to_have_count(0)
+    released.set()
+    reload_until(page, "iframe.frame")
 
 
 def test_a_tenant_that_nobody_provisioned_yet_has_panels_from_the_second_look_on(
@@ -189,10 +218,6 @@ def test_a_tenant_that_nobody_provisioned_yet_has_panels_from_the_second_look_on
         forget(session, TenantId("clever"))
     page.reload()
     expect(page.locator(".chart")).to_be_visible()
-    for _ in range(100):
-        page.reload()
-        if page.locator("iframe.frame").count():
-            break
-        page.wait_for_timeout(50)
+    reload_until(page, "iframe.frame")
     assert len(TENANT_USAGE.panels) == len(show_all(page))
     assert org == embedded.grafana.org_of(login_of(TenantId("clever")))

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 import sqlalchemy as sa
@@ -18,52 +17,52 @@ from ledger.session import operator_session
 from ledger.tenant import TenantId
 from ledger.tenants import close_tenant
 from tests.builders import NOW
+from tests.commands import Done, run_here
 from tests.conftest import Run
 from tests.standins.grafana_api import ADMIN, PASSWORD, GrafanaStandIn
 
 pytestmark = pytest.mark.ledger("sqlite")
 
-Command = Callable[..., "CompletedProcess[str]"]
+Command = Callable[..., Done]
 Doctor = Callable[..., list[str]]
 
 ACME, KARACHI = TenantId("acme"), TenantId("karachi")
 
 
 @pytest.fixture
-def command(meterline: Run, engine: sa.Engine, target: Target, tmp_path: Path) -> Command:
-    """Run `meterline grafana` against the stand-in, with the tenants acme and karachi."""
+def settings(engine: sa.Engine, ledger_url: str, target: Target, tmp_path: Path) -> dict[str, str]:
+    """Settings of a server with the stand-in and the tenants acme and karachi."""
     del engine
-    environment = _environment(target, tmp_path)
+    return {
+        "METERLINE_DATABASE_URL": ledger_url,
+        "METERLINE_INFLUX_URL": "http://127.0.0.1:9",
+        "METERLINE_GRAFANA_URL": target.url,
+        "METERLINE_GRAFANA_USER": ADMIN,
+        "METERLINE_GRAFANA_PASSWORD": PASSWORD,
+        "METERLINE_GRAFANA_KEYS": str(tmp_path / "keys"),
+        "METERLINE_GRAFANA_GATEWAY_URL": target.gateway_url,
+    }
 
-    def run(*arguments: str, **changes: str) -> "CompletedProcess[str]":
-        return meterline("grafana", *arguments, **{**environment, **changes})
+
+@pytest.fixture
+def command(settings: dict[str, str]) -> Command:
+    """Run `meterline grafana` against the stand-in."""
+
+    def run(*arguments: str, **changes: str) -> Done:
+        return run_here("grafana", *arguments, **{**settings, **changes})
 
     return run
 
 
 @pytest.fixture
-def doctor(meterline: Run, command: Command, target: Target, tmp_path: Path) -> Doctor:
+def doctor(settings: dict[str, str]) -> Doctor:
     """Run `meterline doctor`; return what it says of Grafana."""
-    del command
 
-    def run(password: str = PASSWORD) -> list[str]:
-        environment = _environment(target, tmp_path)
-        environment["METERLINE_GRAFANA_PASSWORD"] = password
-        lines = meterline("doctor", **environment).stdout.splitlines()
+    def run(**changes: str) -> list[str]:
+        lines = run_here("doctor", **{**settings, **changes}).stdout.splitlines()
         return [line for line in lines if re.search("(?i)grafana|provisioned", line)]
 
     return run
-
-
-def _environment(target: Target, folder: Path) -> dict[str, str]:
-    return {
-        "METERLINE_INFLUX_URL": "http://127.0.0.1:9",
-        "METERLINE_GRAFANA_URL": target.url,
-        "METERLINE_GRAFANA_USER": ADMIN,
-        "METERLINE_GRAFANA_PASSWORD": PASSWORD,
-        "METERLINE_GRAFANA_KEYS": str(folder / "keys"),
-        "METERLINE_GRAFANA_GATEWAY_URL": target.gateway_url,
-    }
 
 
 def test_all_tenants_and_the_viewer_of_operators_are_provisioned_and_the_second_time_is_quiet(
@@ -144,7 +143,10 @@ def test_doctor_looks_at_keys_login_and_who_is_not_provisioned(
         [line.split()[0] for line in before],
         [line.split()[0] for line in after],
     )
-    assert "WRONG METERLINE_GRAFANA_URL: Grafana did not list" in doctor(password="wrong")[1]
+    assert (
+        "WRONG METERLINE_GRAFANA_URL: Grafana did not list"
+        in doctor(METERLINE_GRAFANA_PASSWORD="wrong")[1]
+    )
 
 
 def test_signing_keys_are_made_and_rotated(command: Command, tmp_path: Path) -> None:

@@ -5,15 +5,13 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner
 
-from cli.main import main
 from collector.intake import Intake
 from tests.builders import ai, sms
+from tests.commands import Done, run_here
 from tests.conftest import Book, Run
 from tests.costed import book as book_only
 from tests.costed import only_row, tamper
@@ -26,27 +24,16 @@ from tests.service.series.conftest import Ship
 EVENTS = 'SELECT count("quantity") FROM "usage"'
 
 
-class Done(NamedTuple):
-    """What a command said and how it ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 Command = Callable[..., Done]
 
 
 @pytest.fixture
 def command(influx: Influx, ledger_url: str) -> Command:
-    """Run the command on the test's ledger and InfluxDB, in this process: starting one takes longer
-    than most of what they do here."""  # fmt: skip
+    """Run the command on the test's ledger and InfluxDB."""
 
     def run(*arguments: str | Path, **environment: str) -> Done:
         settings = {"METERLINE_DATABASE_URL": ledger_url, "METERLINE_INFLUX_URL": influx.url}
-        runner = CliRunner(env={**settings, **environment})
-        result = runner.invoke(main, [str(each) for each in arguments])
-        return Done(result.exit_code, result.stdout, result.stderr)
+        return run_here(*arguments, **{**settings, **environment})
 
     return run
 
