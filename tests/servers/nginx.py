@@ -17,6 +17,9 @@ from tests.servers.presence import find_program
 PUBLIC_HOST = "meter.example"
 """The name that the certificate has, and that nobody behind nginx hears of."""
 
+SHIPPED_SERVER = Path(__file__).parents[2] / "deploy/nginx/server.conf"
+"""What the files that we ship include in the block of their server."""
+
 _LOOPBACK = "127.0.0.1"
 
 _CONFIG = """
@@ -119,6 +122,7 @@ class Edge(Nginx):
             "127.0.0.1:3000": f"127.0.0.1:{grafana}",
             "/etc/nginx/tls/certificate.pem": f"{folder}/certificate.pem",
             "/etc/nginx/tls/key.pem": f"{folder}/key.pem",
+            "/etc/nginx/meterline/server.conf": f"{SHIPPED_SERVER}",
         }
         self._shipped = shipped
         self.plain_port = free_port()

@@ -70,8 +70,9 @@ def draw_panel(path: str) -> Answer:
 class GrafanaStandIn:
     """A running stand-in at `url`, with the sub-path that it serves from."""
 
-    def __init__(self, prefix: str = "/grafana") -> None:
+    def __init__(self, prefix: str = "/grafana", *, password: str = PASSWORD) -> None:
         self._prefix = prefix
+        self._password = password
         self._lock = Lock()
         self._numbers = itertools.count(2)
         self.orgs: dict[int, str] = {MAIN_ORG: "Main Org."}
@@ -135,7 +136,7 @@ class GrafanaStandIn:
         return answer if fault is None else fault.answer
 
     def _authorized(self, asked: Asked, path: str, query: str) -> Answer:
-        wanted = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
+        wanted = base64.b64encode(f"{ADMIN}:{self._password}".encode()).decode()
         if asked.headers.get("authorization") != f"Basic {wanted}":
             return told("Invalid username or password", 401)
         org = int(asked.headers.get("x-grafana-org-id", MAIN_ORG))

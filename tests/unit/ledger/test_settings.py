@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -224,3 +225,43 @@ def test_no_group_of_settings_hides_a_validator_of_another() -> None:
     ]
     names = [name for group in groups for name in group.__pydantic_decorators__.field_validators]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_a_setting_can_be_in_a_file_of_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meterline_hash_key").write_text("from a file of secrets\n")
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path))
+    assert b"from a file of secrets" == load_settings().hash_key_bytes
+
+
+def test_the_environment_comes_before_a_file_of_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meterline_hash_key").write_text("from a file of secrets")
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("METERLINE_HASH_KEY", "from the environment")
+    assert b"from the environment" == load_settings().hash_key_bytes
+
+
+def test_a_value_from_a_file_is_checked_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meterline_hash_key").write_text("too short")
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(InvalidError) as raised:
+        load_settings()
+    expected = "settings are wrong:\n  METERLINE_HASH_KEY: needs at least 16 characters"
+    assert expected == raised.value.message
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_a_fault_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path / "missing"))
+    monkeypatch.setenv("METERLINE_DATABASE_POOL_SIZE", "0")
+    with pytest.raises(InvalidError) as raised:
+        load_settings()
+    assert ["DATABASE_POOL_SIZE", "SECRETS_DIR"] == sorted(
+        re.findall(r"METERLINE_(\w+):", raised.value.message)
+    )
