@@ -62,7 +62,7 @@ check: setup docs ## Lint, types, import contracts, documentation
 
 # Every page is in the navigation, every link and anchor leads somewhere, or it fails.
 docs: setup ## Build the documentation's pages, in .venv/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(VENV)/site
 
 pin: setup ## Write the pinned files anew, after a change on purpose
 	METERLINE_PIN=1 $(BIN)/python -m pytest --quiet -k committed_one
