@@ -9,6 +9,7 @@ from ledger import (
     grafana_models,
     price_models,
     registry,
+    shipping_models,
 )
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
@@ -20,7 +21,10 @@ sign_in_failures = account_models.sign_in_failures
 usage_facts = fact_models.usage_facts
 usage_balances = fact_models.usage_balances
 price_entries = price_models.price_entries
-grafana_orgs = grafana_models.grafana_orgs
+    grafana_models,
+    price_models,
+    registry,
+    shipping_models,
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
 
@@ -238,58 +242,6 @@ usage_journal = sa.Table(
     # Why somebody changed it, where somebody did.
     sa.Column("reason", plain_text(255)),
     sa.Index(None, "tenant_id", "date", "rollup_id"),
-)
-
-# Which relay ships a tenant, and until when it may; and what it could not send.
-relay_state = sa.Table(
-    "relay_state",
-    metadata,
-    sa.Column("tenant_id", plain_text(64), primary_key=True),
-    sa.Column("lease_owner", plain_text(32)),
-    sa.Column("lease_until", UtcDateTime),
-    # Points that were older than their bucket keeps any.
-    sa.Column("expired_count", sa.BigInteger, nullable=False, server_default="0"),
-)
-
-# Points that InfluxDB refused while it took their neighbours.
-quarantined_points = sa.Table(
-    "quarantined_points",
-    metadata,
-    sa.Column("tenant_id", plain_text(64), primary_key=True),
-    sa.Column("measurement", plain_text(32), primary_key=True),
-    sa.Column("point_id", plain_text(64), primary_key=True),
-    sa.Column("time", UtcDateTime, nullable=False),
-    sa.Column("line", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("quarantined_at", UtcDateTime, nullable=False),
-    # How often it was refused, and when it is tried again; NULL: with the next round.
-    sa.Column("tries", sa.Integer, nullable=False, server_default="1"),
-    sa.Column("retry_at", UtcDateTime),
-    sa.Index(None, "retry_at"),
-)
-
-# Measurements of tenants of which InfluxDB refuses most: they wait, and nothing of them is put
-# aside.
-relay_holds = sa.Table(
-    "relay_holds",
-    metadata,
-    sa.Column("tenant_id", plain_text(64), primary_key=True),
-    sa.Column("measurement", plain_text(32), primary_key=True),
-    sa.Column("failures", sa.BigInteger, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("held_since", UtcDateTime, nullable=False),
-    sa.Column("retry_at", UtcDateTime, nullable=False),
-)
-
-# How it goes with InfluxDB as a whole: one row, none before the first failure.
-relay_health = sa.Table(
-    "relay_health",
-    metadata,
-    sa.Column("name", plain_text(32), primary_key=True),
-    sa.Column("failures", sa.BigInteger, nullable=False),
-    sa.Column("last_error", sa.Text, nullable=False),
-    sa.Column("failed_at", UtcDateTime, nullable=False),
-    sa.Column("recovered_at", UtcDateTime),
 )
 
 price_books = sa.Table(
