@@ -21,10 +21,11 @@ sign_in_failures = account_models.sign_in_failures
 usage_facts = fact_models.usage_facts
 usage_balances = fact_models.usage_balances
 price_entries = price_models.price_entries
-    grafana_models,
-    price_models,
-    registry,
-    shipping_models,
+relay_state = shipping_models.relay_state
+quarantined_points = shipping_models.quarantined_points
+relay_holds = shipping_models.relay_holds
+relay_health = shipping_models.relay_health
+grafana_orgs = grafana_models.grafana_orgs
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
 
