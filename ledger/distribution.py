@@ -15,6 +15,7 @@ BY_TENANT = (
     "usage_batches",
     "costing_state",
     "usage_rollups_daily",
+    "usage_rollups_hourly",
     "usage_checkpoints",
     "usage_journal",
     "unshipped_batches",
@@ -38,6 +39,7 @@ ON_ONE_NODE = frozenset(
         "relay_health",
         "provider_mappings",
         "price_entries",
+        "server_counters",
     }
 )
 """Small tables that are read by themselves: they stay where they are."""

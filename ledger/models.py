@@ -2,7 +2,15 @@
 
 import sqlalchemy as sa
 
-from ledger import account_models, attribution_models, fact_models, price_models, registry
+from ledger import (
+    account_models,
+    attribution_models,
+    counter_models,
+    fact_models,
+    hour_models,
+    price_models,
+    registry,
+)
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
 metadata = registry.metadata
@@ -15,6 +23,8 @@ usage_balances = fact_models.usage_balances
 price_entries = price_models.price_entries
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
+server_counters = counter_models.server_counters
+usage_rollups_hourly = hour_models.usage_rollups_hourly
 
 VERSION_TABLE = "meterline_version"
 """Where Alembic keeps the revision; the host may have a version table of its own."""
@@ -117,6 +127,8 @@ costing_state = sa.Table(
     metadata,
     sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("costed_at", UtcDateTime),
+    # The first local date whose hours are kept; none before its usage was ever summed by hours.
+    sa.Column("hours_from", sa.Date),
 )
 
 usage_rollups_daily = sa.Table(

@@ -23,6 +23,7 @@ TENANT_MAY = {
     "usage_batches": "SELECT, INSERT, DELETE",
     "costing_state": "SELECT, INSERT, UPDATE",
     "usage_rollups_daily": "SELECT, INSERT, UPDATE",
+    "usage_rollups_hourly": _ALL,
     "usage_checkpoints": "SELECT, INSERT, DELETE",
     "usage_journal": "SELECT, INSERT",
     "unshipped_batches": _ALL,
@@ -44,6 +45,7 @@ TENANT_MAY_NOT = frozenset(
         "relay_health",
         "provider_mappings",
         "price_entries",
+        "server_counters",
     }
 )
 """Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""
