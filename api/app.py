@@ -11,6 +11,7 @@ from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
 from api.errors import Problem, register_error_handlers
 from api.headers import add_security_headers
+from api.measuring import measure_requests
 from api.pages import assets, grid, signin, usage
 from api.pages import mappings as mappings_page
 from api.pages.environment import prepare_templates
@@ -55,6 +56,7 @@ def create_app(services: Services) -> OpenAPI:
     services.host_tokens  # noqa: B018 - built when it is first looked at
     services.signatures  # noqa: B018 - as above
     _trust_proxies(app, services.settings.trusted_proxies)
+    measure_requests(app)
     app.before_request(auth_middleware)
     app.after_request(add_security_headers)
     register_error_handlers(app)

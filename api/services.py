@@ -13,6 +13,7 @@ from collector.intake import Intake
 from collector.webhooks.reception import Reception
 from collector.webhooks.tally import Tally
 from ledger.clock import Clock
+from ledger.counters import Counters
 from ledger.settings import Settings
 
 _NAME = "meterline"
@@ -28,6 +29,7 @@ class Services:
     settings: Settings
     clock: Clock
     tally: Tally = field(default_factory=Tally)
+    counters: Counters = field(default_factory=Counters)
 
     @cached_property
     def host_tokens(self) -> HostTokens | None:

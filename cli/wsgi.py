@@ -4,6 +4,7 @@ from flask import Flask
 
 from api.app import create_app
 from api.services import Services
+from cli.counting import CounterWriter
 from cli.wiring import connect, open_ledger
 
 
@@ -22,4 +23,6 @@ def create(*, was_checked: bool = False) -> Flask:
         settings=wiring.settings,
         clock=wiring.clock,
     )
-    return create_app(services)
+    app = create_app(services)
+    CounterWriter(wiring.engine, services.counters).start()
+    return app

@@ -20,7 +20,7 @@ from ledger.rollups import SP3_PRICE_VERSION, RollupKey, RollupRow
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
 
-PRUNED_AT_ONCE = 100
+PRUNED_AT_ONCE = 20
 """Most tenants whose hours one run of costing prunes: all outgrow theirs at the same midnight."""
 
 _HOUR = usage_rollups_hourly.c
