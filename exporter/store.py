@@ -67,8 +67,8 @@ def read_groups_today(session: OperatorSession, *, now: datetime) -> list[GroupT
     """Return what was used today, which is each tenant's own, in no order."""
     key = (_ROW.channel, _ROW.source, _ROW.feature)
     unpriced = sa.func.coalesce(whole_sum(sa.case((_UNPRICED, _ROW["count"]))), 0)
-    rows = _read_today(session, *key, whole_sum(_ROW["count"]), _known(_COST), unpriced, now=now)
-    return [GroupToday(*row) for row in rows]
+    sums = (whole_sum(_ROW["count"]), _known(_COST), unpriced)
+    return [GroupToday(*row) for row in _read_today(session, key, *sums, now=now)]
 
 
 def read_tenants_today(session: OperatorSession, *, now: datetime) -> list[TenantToday]:
@@ -78,7 +78,9 @@ def read_tenants_today(session: OperatorSession, *, now: datetime) -> list[Tenan
         _known(sa.case((IS_AI, _COST))),
         sa.func.count(sa.case((sa.and_(IS_AI, _UNPRICED), _ROW.tenant_id))),
     )
-    return [TenantToday(*row) for row in _read_today(session, _ROW.tenant_id, *sums, now=now)]
+    return [
+        TenantToday(*row) for row in _read_today(session, [tenants.c.tenant_id], *sums, now=now)
+    ]
 
 
 def read_costly_hours(session: OperatorSession, *, at_least: int, now: datetime) -> list[HourCost]:
@@ -145,24 +147,32 @@ def start_of_hour(now: datetime) -> datetime:
 
 
 def _read_today(
-    session: OperatorSession, *columns: sa.ColumnElement[Any], now: datetime
-) -> Sequence[Any]:
-    """Return sums over today's rows, by those of the columns that are no sums."""
+    session: OperatorSession,
+    key: Sequence[sa.Column[Any]],
+    *sums: sa.ColumnElement[Any],
+    now: datetime,
+) -> list[Any]:
+    """Return sums over today's rows by a key."""
     ranges = read_zone_ranges(session, days=1, now=now)
     if not ranges:
         return []
-    key = [column for column in columns if isinstance(column, sa.Column)]
-    query = (
-        sa.select(*columns)
-        .select_from(
-            tenants.join(tenant_periods, is_in_force(now)).join(
-                usage_rollups_daily, _ROW.tenant_id == tenants.c.tenant_id
-            )
-        )
-        .where(is_within(_ROW.date, ranges))
-        .group_by(*key)
+    of_today = sa.and_(
+        _ROW.tenant_id == tenants.c.tenant_id,
+        is_within(_ROW.date, ranges),
+        # Said again in plain dates, from which a planner sees how few rows that is.
+        _ROW.date >= min(dates.start for dates, _ in ranges),
+        _ROW.date < max(dates.end for dates, _ in ranges),
     )
-    return session.connection.execute(query).all()
+    # Outer, so that tenants come first: joined the other way, all rows there ever were are read.
+    query = (
+        sa.select(*key, *sums)
+        .select_from(
+            tenants.join(tenant_periods, is_in_force(now)).outerjoin(usage_rollups_daily, of_today)
+        )
+        .group_by(*key)
+        .having(sa.func.count(_ROW.tenant_id) > 0)
+    )
+    return list(session.connection.execute(query))
 
 
 def _known(amount: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:

@@ -22,6 +22,7 @@ from ledger.tenants import add_tenant
 from tests.builders import NOW, sms
 from tests.conftest import Book
 from tests.service.exporter.spend import WATCH, ai_of
+from tests.statements import plan_steps, statements
 
 TODAY = "2026-03-10T10:00:00Z"
 
@@ -185,3 +186,12 @@ def test_yesterday_is_over(book: Book, look: Look, engine: sa.Engine) -> None:
         later = NOW + timedelta(days=1)
         found = {sample.name for sample in collect_spending(WATCH, session, later)}
     assert (1, False) == (look()["high_ai_tenants"], "meterline_high_ai_cost_usd" in found)
+
+
+@pytest.mark.ledger("sqlite")
+def test_no_rows_are_read_but_todays(engine: sa.Engine, book: Book, look: Look) -> None:
+    book(ai_of("acme", 3, time=TODAY))
+    with statements(engine, naming="usage_rollups_daily") as sent:
+        look()
+    steps = plan_steps(engine, sent, naming="usage_rollups_daily")
+    assert (2, []) == (len(steps), [step for step in steps if "tenant_id=? AND date>?" not in step])
