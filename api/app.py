@@ -14,6 +14,7 @@ from api.errors import Problem, register_error_handlers
 from api.gateway import routes as gateway
 from api.gateway.audit import prepare_audit, start_audit, write_audit
 from api.headers import add_security_headers
+from api.measuring import measure_requests
 from api.pages import assets, grid, signin, usage
 from api.pages import mappings as mappings_page
 from api.pages.environment import prepare_templates
@@ -62,6 +63,7 @@ def create_app(services: Services) -> OpenAPI:
     _trust_proxies(app, services.settings.trusted_proxies)
     prepare_audit()
     app.before_request(start_audit)
+    measure_requests(app)
     app.before_request(auth_middleware)
     app.after_request(write_audit)
     app.after_request(add_security_headers)

@@ -15,6 +15,7 @@ BY_TENANT = (
     "usage_batches",
     "costing_state",
     "usage_rollups_daily",
+    "usage_rollups_hourly",
     "usage_checkpoints",
     "usage_journal",
     "unshipped_batches",
@@ -40,6 +41,7 @@ ON_ONE_NODE = frozenset(
         "provider_mappings",
         "price_entries",
         "grafana_orgs",
+        "server_counters",
     }
 )
 """Small tables that are read by themselves: they stay where they are."""

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import InvalidError
+from ledger.setting_groups.alerts import AlertSettings
 from ledger.setting_groups.costing import CostingSettings
 from ledger.setting_groups.gateway import GatewaySettings
 from ledger.setting_groups.grafana import GrafanaSettings
@@ -21,6 +22,7 @@ SETTING_PREFIX = "METERLINE_"
 
 class Settings(  # the last group's fields come first
     GrafanaSettings,
+    AlertSettings,
     WebSettings,
     TokenSettings,
     WebhookSettings,

@@ -23,6 +23,7 @@ TENANT_MAY = {
     "usage_batches": "SELECT, INSERT, DELETE",
     "costing_state": "SELECT, INSERT, UPDATE",
     "usage_rollups_daily": "SELECT, INSERT, UPDATE",
+    "usage_rollups_hourly": _ALL,
     "usage_checkpoints": "SELECT, INSERT, DELETE",
     "usage_journal": "SELECT, INSERT",
     "unshipped_batches": _ALL,
@@ -46,6 +47,7 @@ TENANT_MAY_NOT = frozenset(
         "provider_mappings",
         "price_entries",
         "grafana_orgs",
+        "server_counters",
     }
 )
 """Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""

@@ -38,6 +38,7 @@ PLACED = [
     ("usage_batches", "tenant_id usage_metrics"),
     ("costing_state", "tenant_id usage_metrics"),
     ("usage_rollups_daily", "tenant_id usage_metrics"),
+    ("usage_rollups_hourly", "tenant_id usage_metrics"),
     ("usage_checkpoints", "tenant_id usage_metrics"),
     ("usage_journal", "tenant_id usage_metrics"),
     ("unshipped_batches", "tenant_id usage_metrics"),
