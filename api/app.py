@@ -5,13 +5,14 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import admin, billing, events, health, mappings, prices, session_links, tenants
+from api import admin, billing, budgets, events, health, mappings, prices, session_links, tenants
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
 from api.errors import Problem, register_error_handlers
 from api.headers import add_security_headers
 from api.pages import assets, grid, signin, usage
+from api.pages import budgets as budget_forms
 from api.pages import mappings as mappings_page
 from api.pages.environment import prepare_templates
 from api.services import Services
@@ -23,6 +24,7 @@ _DESCRIBED = (
     events,
     health,
     billing,
+    budgets,
     admin,
     prices,
     session_links,
@@ -61,7 +63,7 @@ def create_app(services: Services) -> OpenAPI:
     for described in _DESCRIBED:
         app.register_api(described.blueprint)
     prepare_templates(app)
-    for page in (assets, signin, usage, grid, mappings_page):
+    for page in (assets, signin, usage, budget_forms, grid, mappings_page):
         app.register_blueprint(page.blueprint)
 
     @app.route("/api/openapi.json")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.pages.blueprint import is_page
+from costing.budgets.store import ChangedError
 from ledger.accounts.throttle import ThrottledError
 from ledger.errors import InvalidError, Kind, MeterlineError
 
@@ -64,6 +65,7 @@ class UnsupportedTypeError(InvalidError):
 _STATUS_OF_ERROR: dict[type[MeterlineError], HTTPStatus] = {
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ChangedError: HTTPStatus.PRECONDITION_FAILED,
     ThrottledError: HTTPStatus.TOO_MANY_REQUESTS,
     UnsupportedTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }

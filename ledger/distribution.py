@@ -22,6 +22,12 @@ BY_TENANT = (
     "relay_state",
     "quarantined_points",
     "unattributed_usage",
+    "budget_revisions",
+    "budget_evaluations",
+    "budget_standings",
+    "budget_crossings",
+    "budget_notices",
+    "usage_anomalies",
 )
 """Tables that grow with usage: rows of one tenant lie on one node, together."""
 

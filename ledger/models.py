@@ -2,7 +2,14 @@
 
 import sqlalchemy as sa
 
-from ledger import account_models, attribution_models, fact_models, price_models, registry
+from ledger import (
+    account_models,
+    attribution_models,
+    budget_models,
+    fact_models,
+    price_models,
+    registry,
+)
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
 metadata = registry.metadata
@@ -15,6 +22,12 @@ usage_balances = fact_models.usage_balances
 price_entries = price_models.price_entries
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
+budget_revisions = budget_models.budget_revisions
+budget_evaluations = budget_models.budget_evaluations
+budget_standings = budget_models.budget_standings
+budget_crossings = budget_models.budget_crossings
+budget_notices = budget_models.budget_notices
+usage_anomalies = budget_models.usage_anomalies
 
 VERSION_TABLE = "meterline_version"
 """Where Alembic keeps the revision; the host may have a version table of its own."""

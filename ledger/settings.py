@@ -9,6 +9,7 @@ from ledger.errors import InvalidError
 from ledger.setting_groups.costing import CostingSettings
 from ledger.setting_groups.influx import InfluxSettings
 from ledger.setting_groups.intake import IntakeSettings
+from ledger.setting_groups.notices import NoticeSettings
 from ledger.setting_groups.storage import StorageSettings
 from ledger.setting_groups.tokens import TokenSettings
 from ledger.setting_groups.web import WebSettings
@@ -18,6 +19,7 @@ SETTING_PREFIX = "METERLINE_"
 
 
 class Settings(  # the last group's fields come first
+    NoticeSettings,
     WebSettings,
     TokenSettings,
     WebhookSettings,

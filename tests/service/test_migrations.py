@@ -439,6 +439,7 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later |= {"relay_state", "relay_health", "quarantined_points"}
     later |= {"provider_mappings", "unattributed_usage", "price_entries"}
     later |= {"usage_facts", "usage_balances"}
+    later |= {name for name in metadata.tables if name.startswith("budget_")} | {"usage_anomalies"}
     added = {
         "usage_metrics": {"count", "usage_id", "corrects"},
         "usage_rollups_daily": {"shipped_revision"},

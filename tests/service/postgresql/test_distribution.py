@@ -45,6 +45,12 @@ PLACED = [
     ("relay_state", "tenant_id usage_metrics"),
     ("quarantined_points", "tenant_id usage_metrics"),
     ("unattributed_usage", "tenant_id usage_metrics"),
+    ("budget_revisions", "tenant_id usage_metrics"),
+    ("budget_evaluations", "tenant_id usage_metrics"),
+    ("budget_standings", "tenant_id usage_metrics"),
+    ("budget_crossings", "tenant_id usage_metrics"),
+    ("budget_notices", "tenant_id usage_metrics"),
+    ("usage_anomalies", "tenant_id usage_metrics"),
 ]
 
 
@@ -69,7 +75,7 @@ def test_usage_is_placed_by_tenant_and_what_is_small_on_every_node(
     cluster: Database, meterline: Run
 ) -> None:
     finished = meterline("db", "distribute")
-    assert (0, "tables placed: 17") == (finished.returncode, finished.stdout.splitlines()[-1])
+    assert (0, "tables placed: 23") == (finished.returncode, finished.stdout.splitlines()[-1])
     assert PLACED == placed(cluster)
 
 
@@ -78,12 +84,12 @@ def test_done_again_it_places_what_is_left(cluster: Database, meterline: Run) ->
     cluster.server.administer(
         "DELETE FROM pg_dist_partition WHERE call LIKE 'tenant_id%'", database=cluster.name
     )
-    assert "tables placed: 14" == meterline("db", "distribute").stdout.splitlines()[-1]
+    assert "tables placed: 20" == meterline("db", "distribute").stdout.splitlines()[-1]
 
 
 def test_the_statements_are_printed_on_any_database(meterline: Run) -> None:
     printed = meterline("db", "distribute", "--dry-run").stdout.splitlines()
-    assert (17, "SELECT create_distributed_table('usage_metrics', 'tenant_id');") == (
+    assert (23, "SELECT create_distributed_table('usage_metrics', 'tenant_id');") == (
         len(printed),
         printed[3],
     )
