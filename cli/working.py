@@ -48,7 +48,7 @@ def work(*, once: bool, parent: int | None) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    steps = [
+    steps: list[Attributing | _Costing | Watching] = [
         Attributing(wiring.attribution, wiring.clock),
         _Costing(costing, wiring.clock),
         Watching(wiring.budgeting, wiring.anomaly_search, wiring.clock),

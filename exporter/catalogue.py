@@ -1,36 +1,9 @@
 """Every metric that a scrape can show, as data. A metric that is not here cannot be served."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from exporter import budgets
+from exporter.metric import Kind, Metric
 
-
-class Kind(StrEnum):
-    """Whether a value only ever grows."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metric:
-    """What a metric is.
-
-    Attributes:
-        name: in full, with its unit and, of a counter, `_total`.
-        kind: its type in Prometheus.
-        unit: what a value counts, the last word of the name; empty where it only says yes or no.
-        help: what it says; also when it is not there.
-        labels: their names.
-    """
-
-    name: str
-    kind: Kind = Kind.GAUGE
-    unit: str = ""
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-METRICS = (
+METRICS: tuple[Metric, ...] = (
     Metric(
         name="meterline_ledger_up",
         help="1 where the ledger answers this scrape, else 0 and no figures.",
@@ -135,6 +108,7 @@ METRICS = (
         unit="seconds",
         help="When shipping failed last, as Unix time; absent where it never did.",
     ),
+    *budgets.METRICS,
 )
 
 CATALOGUE = {metric.name: metric for metric in METRICS}

@@ -2,22 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
+from exporter.budgets import collect_budgets
+from exporter.metric import Sample
 from ledger.batches import measure_backlog, read_last_costed
 from ledger.missing import Missing, measure_flat_rated, measure_unpriced
 from ledger.session import OperatorSession
 from ledger.shipping import measure_unshipped, read_health
 from ledger.units import load_catalogue
-
-
-class Sample(NamedTuple):
-    """A value of a metric of the catalogue, and the values of its labels in their order."""
-
-    name: str
-    value: float
-    labels: tuple[str, ...] = ()
-
 
 Collect = Callable[[OperatorSession, datetime], Iterator[Sample]]
 """Returns what one transaction sees at an instant."""
@@ -26,7 +18,12 @@ Collect = Callable[[OperatorSession, datetime], Iterator[Sample]]
 def choose_collectors(*, ships: bool) -> Mapping[str, Collect]:
     """Return the collectors by name; that of the relay only where InfluxDB is configured."""
     relay: dict[str, Collect] = {"relay": collect_relay} if ships else {}
-    return {"costing": collect_costing, "prices": collect_prices, **relay}
+    return {
+        "costing": collect_costing,
+        "prices": collect_prices,
+        **relay,
+        "budgets": collect_budgets,
+    }
 
 
 def collect_costing(session: OperatorSession, now: datetime) -> Iterator[Sample]:

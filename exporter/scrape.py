@@ -9,8 +9,9 @@ from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import CATALOGUE, Kind, Metric
-from exporter.collectors import Collect, Sample
+from exporter.catalogue import CATALOGUE
+from exporter.collectors import Collect
+from exporter.metric import Kind, Metric, Sample
 from ledger.clock import Clock
 from ledger.errors import MeterlineError
 from ledger.models import tenants

@@ -66,7 +66,7 @@ class BudgetsView:
     """All that the page shows of budgets.
 
     Attributes:
-        month: where the month ends as a whole; None: too little is known to go by.
+        month: where the month ends as a whole; None: a budget says so, or too little is known.
         features: names that the form offers.
     """
 
@@ -83,9 +83,10 @@ def build_budgets_view(
     """Return what the page shows of budgets."""
     amounts: list[Nanos | None] = [one.standing.spent for one in report.budgets]
     places = choose_places([*amounts, *(one.budget.amount for one in report.budgets)])
+    is_shown = any(one.budget.budget_id == str(Period.MONTHLY) for one in report.budgets)
     return BudgetsView(
         lines=tuple(_line(shown, places) for shown in report.budgets),
-        month=_forecast(report.forecast),
+        month=None if is_shown else _forecast(report.forecast),
         periods=((str(Period.MONTHLY), "Each month"), (str(Period.DAILY), "Each day")),
         features=tuple(dict.fromkeys(features)),
         sends_mail=sends_mail,
@@ -116,10 +117,7 @@ def _forecast(forecast: Forecast | None) -> str | None:
         return None
     # To the cent, which is finer than anybody knows it.
     expected, low, high = (show_usd(n, 2) for n in (forecast.expected, forecast.low, forecast.high))
-    return (
-        f"By the end of the month about {expected}; {INTERVAL_PERCENT} of 100 such forecasts are"
-        f" meant to end between {low} and {high}"
-    )
+    return f"about {expected}, {INTERVAL_PERCENT} of 100 times between {low} and {high}"
 
 
 def draw_bar(shown: ShownBudget) -> Bar:

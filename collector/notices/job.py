@@ -127,7 +127,7 @@ class Delivery:
 
 def pause_after(attempts: int) -> timedelta:
     """Return how long to wait after so many attempts: 30 s, 1 min, 2 min, at most an hour."""
-    return min(_FIRST_PAUSE * 2 ** min(attempts - 1, 10), _LONGEST_PAUSE)
+    return min(_FIRST_PAUSE * (1 << min(attempts - 1, 10)), _LONGEST_PAUSE)
 
 
 def _finish(session: TenantSession, notice: BudgetNotice, *, now: datetime) -> None:
