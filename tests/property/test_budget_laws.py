@@ -100,8 +100,8 @@ def spend(ledger: Ledger, parts: Sequence[int]) -> None:
         event: dict[str, Any] = sms(f"part-{number}", quantity=amount)
         ledger.book([event])
         ledger.cost(BOOK)
-        budgeting.run(now=NOW)
-        budgeting.run(now=NOW)
+        assert () == budgeting.run(now=NOW).failures
+        assert (0, 0, ()) == budgeting.run(now=NOW)
 
 
 @settings(max_examples=15)

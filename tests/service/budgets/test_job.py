@@ -93,7 +93,7 @@ def test_a_budget_that_is_lowered_below_spend_tells_once(
     set_one(thresholds=[100], amount="60", now=NOW)
     budgeting.run(now=NOW)
     set_one(thresholds=[100], amount="40", now=NOW)
-    budgeting.run(now=NOW)
+    assert (0, ()) == budgeting.run(now=NOW)[1:]
     assert [("monthly", MONTH, 100)] == crossings(engine)
 
 
@@ -106,7 +106,7 @@ def test_spend_that_falls_back_and_rises_again_tells_nothing_again(
     set_one(thresholds=[50], amount="1000", now=NOW)  # 6 % now
     budgeting.run(now=NOW)
     spend(500)
-    budgeting.run(now=NOW)
+    assert (0, ()) == budgeting.run(now=NOW)[1:]
     assert [("monthly", MONTH, 50)] == crossings(engine)
 
 
@@ -121,7 +121,7 @@ def test_a_budget_that_is_taken_away_and_set_again_tells_nothing_again(
     budgeting.run(now=NOW)
     assert [] == standings(engine)
     set_one(thresholds=[50], now=NOW)
-    budgeting.run(now=NOW)
+    assert (0, ()) == budgeting.run(now=NOW)[1:]
     assert [("monthly", MONTH, 50)] == crossings(engine)
 
 
