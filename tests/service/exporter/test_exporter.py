@@ -19,6 +19,7 @@ from tests.conftest import Book, Run
 from tests.costed import book as book_only
 from tests.processes import wait_until
 from tests.servers.postgresql import Database, PostgreSql, connect_as_driver
+from tests.service.exporter.budgets import spend_a_budget
 from tests.service.exporter.conftest import Export, Exporter
 from tests.statements import change_schema
 
@@ -40,6 +41,7 @@ def test_the_catalogue_and_what_is_served_are_the_same(
 ) -> None:
     book(sms("a"))
     fail(engine)
+    spend_a_budget(engine)
     assert {metric.name for metric in METRICS} == names(export(**INFLUX).scrape())
 
 
@@ -107,6 +109,7 @@ DOWN = {
     "meterline_scrape_collector_success costing": 0,
     "meterline_scrape_collector_success prices": 0,
     "meterline_scrape_collector_success relay": 0,
+    "meterline_scrape_collector_success budgets": 0,
 }
 
 

@@ -16,6 +16,7 @@ from tests.costed import book as book_only
 from tests.processes import Launcher, wait_until
 from tests.servers.influx import Influx
 from tests.servers.prometheus import Prometheus, check_metrics
+from tests.service.exporter.budgets import spend_a_budget
 from tests.service.exporter.conftest import Export, Exporter
 from tests.service.exporter.test_exporter import INFLUX, fail
 
@@ -60,6 +61,7 @@ def test_prometheus_knows_the_type_of_every_metric(
 ) -> None:
     book(sms("a"))
     fail(engine)
+    spend_a_budget(engine)
     prometheus = watch(export(**INFLUX))
     wait_until(lambda: prometheus.value("up") == 1, "Prometheus has scraped")
     found = {name: kind for name, kind in prometheus.types().items() if "meterline" in name}
@@ -71,6 +73,7 @@ def test_prometheus_knows_the_type_of_every_metric(
 def test_promtool_finds_nothing_wrong(engine: sa.Engine, book: Book, export: Export) -> None:
     book(sms("a"))
     fail(engine)
+    spend_a_budget(engine)
     assert "" == check_metrics(export(**INFLUX).get().body)
 
 
