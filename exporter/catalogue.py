@@ -1,8 +1,9 @@
 """Every metric that a scrape can show, as data. A metric that is not here cannot be served."""
 
+from exporter import budgets
 from exporter.metric import Kind, Metric
 
-METRICS = (
+METRICS: tuple[Metric, ...] = (
     Metric(
         name="meterline_ledger_up",
         help="1 where the ledger answers this scrape, else 0 and no figures.",
@@ -244,6 +245,7 @@ METRICS = (
         help="How long servers took for requests, until the end of the answer was handed over.",
         labels=("route", "status"),
     ),
+    *budgets.METRICS,
 )
 
 CATALOGUE = {metric.name: metric for metric in METRICS}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 
+from exporter.budgets import collect_budgets
 from exporter.burning import collect_burning
 from exporter.metric import Sample, Spread
 from exporter.serving import collect_serving
@@ -35,6 +36,7 @@ def choose_collectors(watch: Watch, *, ships: bool) -> Mapping[str, Collect]:
         "serving": collect_serving,
         "spending": partial(collect_spending, watch),
         "burning": partial(collect_burning, watch),
+        "budgets": collect_budgets,
     }
 
 

@@ -24,6 +24,12 @@ BY_TENANT = (
     "quarantined_points",
     "relay_holds",
     "unattributed_usage",
+    "budget_revisions",
+    "budget_evaluations",
+    "budget_standings",
+    "budget_crossings",
+    "budget_notices",
+    "usage_anomalies",
 )
 """Tables that grow with usage: rows of one tenant lie on one node, together."""
 

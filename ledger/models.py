@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from ledger import (
     account_models,
     attribution_models,
+    budget_models,
     counter_models,
     fact_models,
     grafana_models,
@@ -32,6 +33,12 @@ provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
 server_counters = counter_models.server_counters
 usage_rollups_hourly = hour_models.usage_rollups_hourly
+budget_revisions = budget_models.budget_revisions
+budget_evaluations = budget_models.budget_evaluations
+budget_standings = budget_models.budget_standings
+budget_crossings = budget_models.budget_crossings
+budget_notices = budget_models.budget_notices
+usage_anomalies = budget_models.usage_anomalies
 
 VERSION_TABLE = "meterline_version"
 """Where Alembic keeps the revision; the host may have a version table of its own."""

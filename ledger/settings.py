@@ -12,6 +12,7 @@ from ledger.setting_groups.gateway import GatewaySettings
 from ledger.setting_groups.grafana import GrafanaSettings
 from ledger.setting_groups.influx import InfluxSettings
 from ledger.setting_groups.intake import IntakeSettings
+from ledger.setting_groups.notices import NoticeSettings
 from ledger.setting_groups.storage import StorageSettings
 from ledger.setting_groups.tokens import TokenSettings
 from ledger.setting_groups.web import WebSettings
@@ -23,6 +24,7 @@ SETTING_PREFIX = "METERLINE_"
 class Settings(  # the last group's fields come first
     GrafanaSettings,
     AlertSettings,
+    NoticeSettings,
     WebSettings,
     TokenSettings,
     WebhookSettings,

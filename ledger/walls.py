@@ -32,6 +32,12 @@ TENANT_MAY = {
     "quarantined_points": _ALL,
     "relay_holds": _ALL,
     "unattributed_usage": "SELECT, INSERT, UPDATE",
+    "budget_revisions": "SELECT, INSERT",
+    "budget_evaluations": "SELECT, INSERT, UPDATE",
+    "budget_standings": _ALL,
+    "budget_crossings": "SELECT, INSERT",
+    "budget_notices": "SELECT, INSERT, UPDATE",
+    "usage_anomalies": "SELECT, INSERT, DELETE",
     "price_books": _READ,
 }
 """What a tenant's transaction may do, with its own rows alone where rows belong to tenants."""

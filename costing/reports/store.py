@@ -10,6 +10,7 @@ from costing.reports.figures import Figures, known_cost
 from ledger.columns import whole_sum
 from ledger.missing import IS_FLAT_RATED_AI
 from ledger.models import tenant_periods, tenants, usage_rollups_daily
+from ledger.money import Nanos
 from ledger.period import DateRange
 from ledger.session import OperatorSession, TenantSession
 from ledger.spending import IS_AI, IS_SENT_EMAIL, IS_TWILIO
@@ -66,6 +67,18 @@ def read_days(session: TenantSession, dates: DateRange) -> dict[tuple[date, str]
     """Return a tenant's figures by local date and channel, where there are any."""
     rows = _read(session, dates, _ROLLUP.date, _ROLLUP.channel)
     return {(row[0], row[1]): _figures(row[2:]) for row in rows}
+
+
+def read_daily_spend(
+    session: TenantSession, dates: DateRange
+) -> dict[str | None, dict[date, Nanos]]:
+    """Return what a tenant's priced usage came to, by feature and local date."""
+    found: dict[str | None, dict[date, Nanos]] = {}
+    for feature, day, *sums in _read(session, dates, _ROLLUP.feature, _ROLLUP.date):
+        cost = _figures(tuple(sums)).estimated_cost
+        if cost is not None:
+            found.setdefault(feature, {})[day] = cost
+    return found
 
 
 def read_tenant_sums(

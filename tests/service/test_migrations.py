@@ -440,6 +440,7 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later |= {"provider_mappings", "unattributed_usage", "price_entries"}
     later |= {"usage_facts", "usage_balances", "grafana_orgs"}
     later |= {"usage_rollups_hourly", "server_counters"}
+    later |= {name for name in metadata.tables if name.startswith("budget_")} | {"usage_anomalies"}
     added = {
         "usage_metrics": {"count", "usage_id", "corrects"},
         "usage_rollups_daily": {"shipped_revision"},

@@ -22,6 +22,7 @@ from tests.conftest import Run
 from tests.costed import book as book_only
 from tests.processes import wait_until
 from tests.servers.postgresql import Database, PostgreSql, connect_as_driver
+from tests.service.exporter.budgets import spend_a_budget
 from tests.service.exporter.conftest import Export, Exporter
 from tests.service.exporter.spend import make_busy
 from tests.statements import change_schema
@@ -44,6 +45,7 @@ def test_the_catalogue_and_what_is_served_are_the_same(
 ) -> None:
     make_busy(engine, intake, costing, now=system_clock())
     fail(engine)
+    spend_a_budget(engine)
     found = names(export(**INFLUX).scrape())
     shown = {re.sub("_(bucket|count|sum)$", "", name) for name in found}
     assert {metric.name for metric in METRICS} == shown
@@ -116,6 +118,7 @@ DOWN = {
     "meterline_scrape_collector_success serving": 0,
     "meterline_scrape_collector_success spending": 0,
     "meterline_scrape_collector_success burning": 0,
+    "meterline_scrape_collector_success budgets": 0,
 }
 
 

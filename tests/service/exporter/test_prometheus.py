@@ -17,6 +17,7 @@ from tests.costed import book as book_only
 from tests.processes import Launcher, wait_until
 from tests.servers.influx import Influx
 from tests.servers.prometheus import Prometheus, check_metrics
+from tests.service.exporter.budgets import spend_a_budget
 from tests.service.exporter.conftest import Export, Exporter
 from tests.service.exporter.spend import make_busy
 from tests.service.exporter.test_exporter import INFLUX, fail
@@ -62,6 +63,7 @@ def test_prometheus_knows_the_type_of_every_metric(
 ) -> None:
     make_busy(engine, intake, costing, now=system_clock())
     fail(engine)
+    spend_a_budget(engine)
     prometheus = watch(export(**INFLUX))
     wait_until(lambda: prometheus.value("up") == 1, "Prometheus has scraped")
     found = {name: kind for name, kind in prometheus.types().items() if "meterline" in name}
@@ -75,6 +77,7 @@ def test_promtool_finds_nothing_wrong(
 ) -> None:
     make_busy(engine, intake, costing, now=system_clock())
     fail(engine)
+    spend_a_budget(engine)
     assert "" == check_metrics(export(**INFLUX).get().body)
 
 
