@@ -5,7 +5,7 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import admin, billing, events, health, mappings, prices, session_links, tenants
+from api import admin, billing, budgets, events, health, mappings, prices, session_links, tenants
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
@@ -14,7 +14,9 @@ from api.errors import Problem, register_error_handlers
 from api.gateway import routes as gateway
 from api.gateway.audit import prepare_audit, start_audit, write_audit
 from api.headers import add_security_headers
+from api.measuring import measure_requests
 from api.pages import assets, grid, signin, usage
+from api.pages import budgets as budget_forms
 from api.pages import mappings as mappings_page
 from api.pages.environment import prepare_templates
 from api.services import Services
@@ -26,6 +28,7 @@ _DESCRIBED = (
     events,
     health,
     billing,
+    budgets,
     admin,
     prices,
     session_links,
@@ -62,6 +65,7 @@ def create_app(services: Services) -> OpenAPI:
     _trust_proxies(app, services.settings.trusted_proxies)
     prepare_audit()
     app.before_request(start_audit)
+    measure_requests(app)
     app.before_request(auth_middleware)
     app.after_request(write_audit)
     app.after_request(add_security_headers)
@@ -69,8 +73,8 @@ def create_app(services: Services) -> OpenAPI:
     for described in _DESCRIBED:
         app.register_api(described.blueprint)
     prepare_templates(app)
-    for undescribed in (assets, embedding, signin, usage, grid, mappings_page):
-        app.register_blueprint(undescribed.blueprint)
+    for page in (assets, embedding, signin, usage, budget_forms, grid, mappings_page):
+        app.register_blueprint(page.blueprint)
 
     @app.route("/api/openapi.json")
     @public

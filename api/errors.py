@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.gateway.errors import BadUpstreamError, influx_error, is_gateway
 from api.pages.blueprint import is_page
+from costing.budgets.store import ChangedError
 from ledger.accounts.throttle import ThrottledError
 from ledger.errors import InvalidError, Kind, MeterlineError
 
@@ -65,6 +66,7 @@ class UnsupportedTypeError(InvalidError):
 _STATUS_OF_ERROR: dict[type[MeterlineError], HTTPStatus] = {
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ChangedError: HTTPStatus.PRECONDITION_FAILED,
     ThrottledError: HTTPStatus.TOO_MANY_REQUESTS,
     BadUpstreamError: HTTPStatus.BAD_GATEWAY,
     UnsupportedTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -15,6 +15,7 @@ from collector.intake import Intake
 from collector.webhooks.reception import Reception
 from collector.webhooks.tally import Tally
 from ledger.clock import Clock
+from ledger.counters import Counters
 from ledger.settings import Settings
 
 _NAME = "meterline"
@@ -31,6 +32,7 @@ class Services:
     clock: Clock
     tally: Tally = field(default_factory=Tally)
     embedding: Embedding | None = None
+    counters: Counters = field(default_factory=Counters)
 
     @cached_property
     def host_tokens(self) -> HostTokens | None:

@@ -6,6 +6,7 @@ import click
 
 from cli import (
     accounts,
+    budgets,
     data,
     database,
     doctor,
@@ -57,6 +58,7 @@ main.add_command(accounts.tenant)
 main.add_command(accounts.key)
 main.add_command(mappings.mapping)
 main.add_command(users.user)
+main.add_command(budgets.budget)
 main.add_command(data.import_file)
 main.add_command(data.export)
 main.add_command(working.work)

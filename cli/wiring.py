@@ -15,12 +15,17 @@ from cli.schema import require_current
 from collector.attribution.job import Attribution
 from collector.influx.target import Target, build_target
 from collector.intake import Intake, build_intake
+from collector.notices.job import Delivery
+from collector.notices.sending import Send
 from collector.relay.job import Relay
 from collector.webhooks.reception import Reception, build_reception
+from costing.anomalies.job import AnomalySearch
+from costing.budgets.job import Budgeting
 from costing.job import Costing
 from costing.pricing.flat import FlatMap, load_flat_map
 from grafana.dashboards.catalogue import TENANT_USAGE
 from grafana.provisioning.target import build_target as build_grafana_target
+from ledger.budget_notices import Medium
 from ledger.clock import Clock, system_clock
 from ledger.engine import Connecting, create_ledger_engine
 from ledger.postgresql import Limits
@@ -70,6 +75,49 @@ class Wiring:
     def costing(self) -> Costing:
         """The job that rolls up and prices."""
         return Costing(self.engine, self.flat_map, ships=self.target is not None)
+
+    @property
+    def media(self) -> frozenset[Medium]:
+        """By what notices go out, as the settings say."""
+        settings = self.settings
+        mail = {Medium.MAIL} if settings.sendgrid_api_key is not None else set()
+        return frozenset(mail | ({Medium.WEBHOOK} if settings.notice_webhook_url else set()))
+
+    @property
+    def budgeting(self) -> Budgeting:
+        """The job that evaluates budgets."""
+        return Budgeting(self.engine, media=self.media)
+
+    @property
+    def anomaly_search(self) -> AnomalySearch:
+        """The job that looks for days on which more was spent than usual."""
+        return AnomalySearch(self.engine)
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """What sends the notices of budgets, or None where none can go out."""
+        settings = self.settings
+        senders: dict[Medium, Send] = {}
+        # Their clients take a while to load, which few commands need.
+        if settings.sendgrid_api_key is not None and settings.mail_from is not None:
+            from collector.notices.mail import MailSender  # noqa: PLC0415
+
+            senders[Medium.MAIL] = MailSender(
+                settings.sendgrid_api_key.get_secret_value(),
+                sender=settings.mail_from,
+                url=settings.sendgrid_url,
+                timeout_seconds=settings.notice_timeout_seconds,
+            ).send
+        if settings.notice_webhook_url is not None:
+            from collector.notices.webhook import WebhookSender  # noqa: PLC0415
+
+            senders[Medium.WEBHOOK] = WebhookSender(
+                settings.notice_webhook_url,
+                settings.webhook_secrets,
+                timeout_seconds=settings.notice_timeout_seconds,
+                clock=self.clock,
+            ).send
+        return Delivery(self.engine, senders, clock=self.clock) if senders else None
 
     @property
     def target(self) -> Target | None:

@@ -5,10 +5,14 @@ import sqlalchemy as sa
 from ledger import (
     account_models,
     attribution_models,
+    budget_models,
+    counter_models,
     fact_models,
     grafana_models,
+    hour_models,
     price_models,
     registry,
+    shipping_models,
 )
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
@@ -20,9 +24,21 @@ sign_in_failures = account_models.sign_in_failures
 usage_facts = fact_models.usage_facts
 usage_balances = fact_models.usage_balances
 price_entries = price_models.price_entries
+relay_state = shipping_models.relay_state
+quarantined_points = shipping_models.quarantined_points
+relay_holds = shipping_models.relay_holds
+relay_health = shipping_models.relay_health
 grafana_orgs = grafana_models.grafana_orgs
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
+server_counters = counter_models.server_counters
+usage_rollups_hourly = hour_models.usage_rollups_hourly
+budget_revisions = budget_models.budget_revisions
+budget_evaluations = budget_models.budget_evaluations
+budget_standings = budget_models.budget_standings
+budget_crossings = budget_models.budget_crossings
+budget_notices = budget_models.budget_notices
+usage_anomalies = budget_models.usage_anomalies
 
 VERSION_TABLE = "meterline_version"
 """Where Alembic keeps the revision; the host may have a version table of its own."""
@@ -140,6 +156,8 @@ costing_state = sa.Table(
     metadata,
     sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("costed_at", UtcDateTime),
+    # The first local date whose hours are kept; none before its usage was ever summed by hours.
+    sa.Column("hours_from", sa.Date),
 )
 
 usage_rollups_daily = sa.Table(
@@ -238,58 +256,6 @@ usage_journal = sa.Table(
     # Why somebody changed it, where somebody did.
     sa.Column("reason", plain_text(255)),
     sa.Index(None, "tenant_id", "date", "rollup_id"),
-)
-
-# Which relay ships a tenant, and until when it may; and what it could not send.
-relay_state = sa.Table(
-    "relay_state",
-    metadata,
-    sa.Column("tenant_id", plain_text(64), primary_key=True),
-    sa.Column("lease_owner", plain_text(32)),
-    sa.Column("lease_until", UtcDateTime),
-    # Points that were older than their bucket keeps any.
-    sa.Column("expired_count", sa.BigInteger, nullable=False, server_default="0"),
-)
-
-# Points that InfluxDB refused while it took their neighbours.
-quarantined_points = sa.Table(
-    "quarantined_points",
-    metadata,
-    sa.Column("tenant_id", plain_text(64), primary_key=True),
-    sa.Column("measurement", plain_text(32), primary_key=True),
-    sa.Column("point_id", plain_text(64), primary_key=True),
-    sa.Column("time", UtcDateTime, nullable=False),
-    sa.Column("line", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("quarantined_at", UtcDateTime, nullable=False),
-    # How often it was refused, and when it is tried again; NULL: with the next round.
-    sa.Column("tries", sa.Integer, nullable=False, server_default="1"),
-    sa.Column("retry_at", UtcDateTime),
-    sa.Index(None, "retry_at"),
-)
-
-# Measurements of tenants of which InfluxDB refuses most: they wait, and nothing of them is put
-# aside.
-relay_holds = sa.Table(
-    "relay_holds",
-    metadata,
-    sa.Column("tenant_id", plain_text(64), primary_key=True),
-    sa.Column("measurement", plain_text(32), primary_key=True),
-    sa.Column("failures", sa.BigInteger, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("held_since", UtcDateTime, nullable=False),
-    sa.Column("retry_at", UtcDateTime, nullable=False),
-)
-
-# How it goes with InfluxDB as a whole: one row, none before the first failure.
-relay_health = sa.Table(
-    "relay_health",
-    metadata,
-    sa.Column("name", plain_text(32), primary_key=True),
-    sa.Column("failures", sa.BigInteger, nullable=False),
-    sa.Column("last_error", sa.Text, nullable=False),
-    sa.Column("failed_at", UtcDateTime, nullable=False),
-    sa.Column("recovered_at", UtcDateTime),
 )
 
 price_books = sa.Table(

@@ -7,11 +7,13 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import InvalidError
+from ledger.setting_groups.alerts import AlertSettings
 from ledger.setting_groups.costing import CostingSettings
 from ledger.setting_groups.gateway import GatewaySettings
 from ledger.setting_groups.grafana import GrafanaSettings
 from ledger.setting_groups.influx import InfluxSettings
 from ledger.setting_groups.intake import IntakeSettings
+from ledger.setting_groups.notices import NoticeSettings
 from ledger.setting_groups.secrets import SecretFileSettings
 from ledger.setting_groups.storage import StorageSettings
 from ledger.setting_groups.tokens import TokenSettings
@@ -24,6 +26,8 @@ _SECRETS_DIR = f"{SETTING_PREFIX}SECRETS_DIR"
 
 class Settings(  # the last group's fields come first
     GrafanaSettings,
+    AlertSettings,
+    NoticeSettings,
     WebSettings,
     TokenSettings,
     WebhookSettings,

@@ -48,7 +48,6 @@ def queries(
     now: datetime,
     span: tuple[str, str] | None = None,
     values: Values | None = None,
-    tenant: str | None = None,
 ) -> Iterator[Query]:
     """Yield the InfluxQL of a rendered board.
 
@@ -57,13 +56,10 @@ def queries(
         now: the instant at which it is looked at.
         span: `from` and `to` of the address; None: those of the board.
         values: what is chosen for variables; others have what the board says.
-        tenant: adds what the gateway adds, beside the range; None: nothing.
     """
     chosen = {each["name"]: each["current"]["value"] for each in board["templating"]["list"]}
     for panel in board["panels"]:
         condition = span_of(board, panel, now=now, span=span).condition
-        if tenant is not None:
-            condition += f" AND \"tenant\" = '{tenant}'"
         for target in panel["targets"]:
             text = put_values(target["query"], board, {**chosen, **(values or {})})
             text = text.replace("$timeFilter", condition).replace("$__interval", "1d")

@@ -29,6 +29,7 @@ class Access(NamedTuple):
 
 PUBLIC = Access(public=True)
 BILLING = Access(roles=(Role.TENANT_ADMIN,), scope=Scope.READ, tenant=True)
+USAGE_PAGE = BILLING._replace(scope=None, page=True)
 GRID = Access(roles=(Role.ROOT_ADMIN, Role.OPS), scope=Scope.READ, tenant=False)
 KEEPING = Access(roles=(Role.ROOT_ADMIN,), scope=Scope.TENANTS, tenant=False)
 MAPPINGS_PAGE = KEEPING._replace(scope=None, page=True)
@@ -50,6 +51,8 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("PUT", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("GET", "/api/admin/usage/tenants"): GRID,
+    ("GET", "/api/billing/budgets"): BILLING,
+    ("PUT", "/api/billing/budgets"): BILLING._replace(scope=None),
     ("GET", "/api/billing/usage/export"): BILLING,
     ("GET", "/api/billing/usage/features"): BILLING,
     ("GET", "/api/billing/usage/series"): BILLING,
@@ -69,7 +72,9 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("POST", "/webhooks/sendgrid"): PUBLIC,  # by signature, as the next two
     ("POST", "/webhooks/twilio/calls"): PUBLIC,
     ("POST", "/webhooks/twilio/messages"): PUBLIC,
-    ("GET", "/usage"): BILLING._replace(scope=None, page=True),
+    ("GET", "/usage"): USAGE_PAGE,
+    ("POST", "/usage/budgets"): USAGE_PAGE,
+    ("POST", "/usage/budgets/remove"): USAGE_PAGE,
 }
 
 ARGUMENTS = {"tenant_id": "acme", "name": "theme.css", "int:mapping_id": "1"}

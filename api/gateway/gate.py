@@ -27,6 +27,12 @@ class Gate:
         self._waiting: list[tuple[str, object]] = []
         self._changed = threading.Condition()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        with self._changed:
+            return len(self._waiting)
+
     @contextmanager
     def enter(self, key: str, *, seconds: float) -> Iterator[None]:
         """Hold a place; wait for one up to so many seconds.

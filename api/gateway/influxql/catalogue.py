@@ -36,7 +36,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         {
             "name": _STRING,
             **dict.fromkeys(("cost", "ai_cost", "twilio_cost"), _FLOAT),
-            **dict.fromkeys(("emails", "unpriced"), _INTEGER),
+            **dict.fromkeys(("emails", "unpriced", "ai_unpriced", "twilio_unpriced"), _INTEGER),
         },
     ),
 }

@@ -43,5 +43,6 @@ def lines_of(tenant: str) -> Iterator[str]:
         yield (
             f'usage_tenant_day,plan=Pro{mark},tenant={tenant} name="{tenant}{mark}",cost={value},'
             f"ai_cost={value / 2},twilio_cost={value / 4},emails={value}i,unpriced=0i"
+            ",ai_unpriced=0i,twilio_unpriced=0i"
             f" {start + day * NANOS_A_DAY}"
         )

@@ -1,4 +1,6 @@
-"""Every query of the boards on a real InfluxDB that the relay filled: its figures are the reports'.
+"""Every query of the boards, by the gateway, on a real InfluxDB that the relay filled.
+
+Its figures are those of the reports. No query names a tenant: the key it is asked with does.
 
 One ledger for all of it, since it is only read.
 """
@@ -21,12 +23,15 @@ from costing.reports.tenant_grid import GridRow, parse_threshold
 from grafana.dashboards.build import render
 from grafana.dashboards.catalogue import SYSTEM_USAGE, TENANT_USAGE
 from ledger.engine import create_ledger_engine
+from ledger.money import Nanos, format_usd
 from ledger.period import DateRange
 from ledger.rollups import RollupRow
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import change_tenant
 from ledger.units import load_catalogue
+from tests.asking import ask_gateway, get_json
+from tests.grafana_queries import queries
 from tests.servers.influx import Influx, require_influx
 from tests.service.series.conftest import make_relay
 from tests.service.series.world import (
@@ -37,6 +42,8 @@ from tests.service.series.world import (
     Row,
     World,
     fill,
+    make_keys,
+    serve,
     ship_all,
 )
 
@@ -61,12 +68,17 @@ def world(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         with operator_session(engine, write=True) as session:
             change_tenant(session, TenantId("mover"), name="Moved", now=NOW)
         ship_all(relay)
-        yield World(engine=engine, influx=influx)
+        with closing(serve(engine, influx)) as collector:
+            yield World(engine=engine, influx=influx, url=collector.url, keys=make_keys(engine))
     engine.dispose()
 
 
 def nanos(value: float | None) -> int | None:
     return None if value is None else round(value * 10**9)
+
+
+def usd(value: float | None) -> str | None:
+    return None if (cost := nanos(value)) is None else format_usd(Nanos(cost))
 
 
 def shown(found: Mapping[str, list[Row]], ref: str, column: str) -> Any:
@@ -103,6 +115,35 @@ def test_the_total_and_what_is_unpriced_are_the_summarys(
     total = world.summary(name, world.dates(name, days)).total
     expected = (total.estimated_cost, total.unpriced_count)
     assert expected == (nanos(shown(found, "A", "cost")), shown(found, "B", "unpriced"))
+
+
+@NAMES
+@DAYS
+def test_the_total_is_what_the_summary_route_answers(world: World, name: str, days: int) -> None:
+    url = f"{world.url}/api/billing/usage/summary?range={days}d"
+    total = get_json(url, world.keys[name])["total"]
+    cost = shown(world.tenant(name, "Total", days), "A", "cost")
+    assert total["estimated_cost"] == usd(cost)
+
+
+@DAYS
+def test_the_costs_of_the_grid_are_what_the_grid_route_answers(world: World, days: int) -> None:
+    url = f"{world.url}/api/admin/usage/tenants?range={days}d"
+    rows = get_json(url, world.keys[None])["tenants"]
+    assert {row["tenant"]: row["estimated_cost"] for row in rows if row["tenant"] != IDLE} == {
+        name: usd(row.get("cost")) for name, row in grid_of(world, days).items()
+    }
+
+
+def test_the_gateway_knows_every_tag_and_field_that_the_relay_writes(world: World) -> None:
+    for text in ("SHOW TAG KEYS", "SHOW FIELD KEYS"):
+        assert world.influx.query(text) == ask_gateway(world.url, world.keys[None], text)
+
+
+def test_a_tenant_sees_itself_alone_on_the_board_of_all_tenants(world: World) -> None:
+    board = render(SYSTEM_USAGE)
+    found = [world.ask(query.text, "berlin") for query in queries(board, now=NOW)]
+    assert {"berlin"} == {row["tenant"] for rows in found for row in rows if "tenant" in row}
 
 
 @NAMES
@@ -333,9 +374,8 @@ def test_a_tenant_that_changed_plan_zone_and_name_is_one_row_with_the_last(world
 
 def test_the_plans_to_choose_from_are_those_that_tenants_were_on(world: World) -> None:
     (variable, _) = render(SYSTEM_USAGE)["templating"]["list"]
-    (found,) = world.influx.query(variable["query"])
     plans = {plan for _, plan in TENANTS.values()}
-    assert plans == {value for _, value in found["values"]}
+    assert plans == {row["value"] for row in world.ask(variable["query"])}
 
 
 def test_the_top_tenants_of_a_day_are_those_of_their_own_dates(world: World) -> None:

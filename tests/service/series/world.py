@@ -5,7 +5,7 @@ at the first and the last second of the dates at the ends of the ranges, and of 
 them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
@@ -14,23 +14,30 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from api.services import Services
 from collector.events import Rules
-from collector.intake import Intake
+from collector.intake import Intake, build_intake
 from collector.metadata import MetadataPolicy
 from collector.relay.job import Relay
+from collector.webhooks.reception import build_reception
 from costing.job import Costing
 from costing.pricing.flat import load_flat_map
 from costing.reports.summary import Summary, summary
 from costing.reports.tenant_grid import GridQuery, GridRow, tenant_grid
 from grafana.dashboards.build import render
 from grafana.dashboards.catalogue import SYSTEM_USAGE, TENANT_USAGE
+from ledger.keys import Scope
 from ledger.period import DateRange, first_instant
 from ledger.rollups import RollupRow, read_rollups
 from ledger.session import operator_session, tenant_session
+from ledger.settings import Settings
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant, change_tenant
+from tests.access import make_key
+from tests.asking import ask_gateway
 from tests.builders import ai, sms
-from tests.grafana_queries import Json, Query, queries
+from tests.collector import Collector
+from tests.grafana_queries import Json, queries
 from tests.servers.influx import Influx
 
 NOW = datetime(2026, 4, 10, 9, 30, tzinfo=UTC)
@@ -60,16 +67,21 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A ledger, and the InfluxDB that has all of it."""
+    """A ledger, and a server whose InfluxDB has all of it.
+
+    `keys` are those of the data sources: of each tenant, and under None the operator's.
+    """
 
     engine: sa.Engine
     influx: Influx
+    url: str
+    keys: Mapping[str | None, str]
 
-    def ask(self, query: Query) -> list[Row]:
+    def ask(self, text: str, tenant: str | None = None) -> list[Row]:
         """Return the rows as Grafana reads them: columns and tags."""
         return [
             {**one.get("tags", {}), **dict(zip(one["columns"], row, strict=True))}
-            for one in self.influx.query(query.text)
+            for one in ask_gateway(self.url, self.keys[tenant], text)
             for row in one["values"]
         ]
 
@@ -83,12 +95,19 @@ class World:
         return self._panel(SYSTEM_USAGE, render(SYSTEM_USAGE), title, days, values=values)
 
     def _panel(
-        self, ref: Any, board: Json, title: str, days: int, **given: Any
+        self,
+        ref: Any,
+        board: Json,
+        title: str,
+        days: int,
+        *,
+        tenant: str | None = None,
+        values: Any = None,
     ) -> dict[str, list[Row]]:
         (panel,) = [each.id for each in ref.panels if each.title == title]
         span = ref.last_days(days)
-        asked = queries(board, now=NOW, span=(span.start, span.end), **given)
-        return {query.ref: self.ask(query) for query in asked if query.panel == panel}
+        asked = queries(board, now=NOW, span=(span.start, span.end), values=values)
+        return {query.ref: self.ask(query.text, tenant) for query in asked if query.panel == panel}
 
     def zone(self, name: str) -> ZoneInfo:
         return ZoneInfo("UTC" if name == IDLE else TENANTS[name][0])
@@ -109,6 +128,25 @@ class World:
         with operator_session(self.engine) as session:
             page = tenant_grid(session, GridQuery(days=days, **query), now=NOW)
         return {row.tenant_id: row for row in page.rows if row.tenant_id != IDLE}
+
+
+def serve(engine: sa.Engine, influx: Influx) -> Collector:
+    """Serve the ledger, with the gateway to its InfluxDB."""
+    settings = Settings(influx_url=influx.url)
+    services = Services(
+        engine=engine,
+        intake=build_intake(engine, settings),
+        reception=build_reception(engine, settings),
+        settings=settings,
+        clock=lambda: NOW,
+    )
+    return Collector(services)
+
+
+def make_keys(engine: sa.Engine) -> dict[str | None, str]:
+    """Make the keys of all data sources, which read reports, too."""
+    scopes = (Scope.SERIES, Scope.READ)
+    return {name: make_key(engine, *scopes, tenant=name) for name in (*TENANTS, IDLE, None)}
 
 
 def ship_all(relay: Relay) -> None:

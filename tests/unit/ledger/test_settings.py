@@ -265,3 +265,42 @@ def test_a_folder_of_secrets_that_is_not_there_is_a_fault_beside_others(
     assert ["DATABASE_POOL_SIZE", "SECRETS_DIR"] == sorted(
         re.findall(r"METERLINE_(\w+):", raised.value.message)
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"SENDGRID_API_KEY": "SG.key"}, "SENDGRID_API_KEY: needs METERLINE_MAIL_FROM"),
+        ({"MAIL_FROM": "Pat <pat@host.example>"}, "MAIL_FROM: it holds what is no e-mail address"),
+        (
+            {"NOTICE_WEBHOOK_URL": "https://host.example/hooks"},
+            "NOTICE_WEBHOOK_SECRET: is needed with METERLINE_NOTICE_WEBHOOK_URL",
+        ),
+        ({"NOTICE_WEBHOOK_SECRET": "short"}, "NOTICE_WEBHOOK_SECRET: needs at least 16"),
+        ({"NOTICE_WEBHOOK_SECRET": " , "}, "NOTICE_WEBHOOK_SECRET: names none"),
+        ({"NOTICE_WEBHOOK_URL": "ftp://host.example"}, "NOTICE_WEBHOOK_URL: must be an address"),
+        ({"NOTICE_WEBHOOK_URL": "https://h.example/#a"}, "NOTICE_WEBHOOK_URL: has characters"),
+        ({"NOTICE_WEBHOOK_URL": "https://u:p@h.example/"}, "NOTICE_WEBHOOK_URL: must be an"),
+    ],
+)
+def test_outlets_of_notices_that_cannot_work_are_told(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], fault: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"METERLINE_{name}", value)
+    with pytest.raises(InvalidError) as caught:
+        load_settings()
+    assert f"METERLINE_{fault}" in caught.value.message
+
+
+def test_the_address_of_a_receiver_may_have_a_path_and_a_query(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = "https://host.example/hooks/?from=meterline"
+    monkeypatch.setenv("METERLINE_NOTICE_WEBHOOK_URL", address)
+    monkeypatch.setenv("METERLINE_NOTICE_WEBHOOK_SECRET", f"{'n' * 16}, {'o' * 16}")
+    settings = load_settings()
+    assert (address, ("n" * 16, "o" * 16)) == (
+        settings.notice_webhook_url,
+        settings.webhook_secrets,
+    )
