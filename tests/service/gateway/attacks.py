@@ -58,6 +58,11 @@ ATTACKS = (
     f"SELECT sum(cost) FROM usage_cost WHERE channel =~ /\\// AND {BEGUN} AND model !~ /\\\\\\//",
     f"SELECT sum(cost) FROM usage_cost WHERE channel !~ /x\\\\/ AND {BEGUN} AND model !~ /y/",
     f"SELECT sum(cost) FROM usage_cost WHERE channel =~ /[/]/ OR tenant =~ /./ AND {BEGUN}",
+    # Balanced brackets where a text would end early, and a comment over the rest.
+    (f"SELECT sum(cost) FROM usage_cost WHERE {BEGUN} AND channel =~ /a\\\\/"
+     " AND model !~ /) OR (\"tenant\"::tag != 'x') --/"),
+    (f"SELECT sum(cost) FROM usage_cost WHERE {BEGUN}"
+     " AND channel = 'a\\') OR (\"tenant\"::tag != \\'x'"),
     # Elsewhere.
     f"SELECT sum(cost) FROM elsewhere..usage_cost WHERE {BEGUN}",
     f'SELECT sum(cost) FROM "meterline"."autogen"."usage_cost" WHERE {BEGUN}',
