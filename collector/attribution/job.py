@@ -6,7 +6,7 @@ books these facts in the target. Whoever comes after a kill between them does th
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from collector.attribution.holders import find_booked, only_one
+from collector.attribution.holders import find_events
 from collector.attribution.luggage import dump_facts, load_facts
-from collector.attribution.resolution import Histories, decide, make_histories, names_a_tenant
+from collector.attribution.resolution import Histories, decide, make_histories
 from collector.attribution.store import (
     Departure,
     Entry,
@@ -37,13 +37,7 @@ from collector.facts.fact import Booked, Fact, Rank, Verdict
 from collector.facts.store import Balance, lock_balances, read_facts
 from ledger.errors import UnavailableError
 from ledger.mappings import find_mappings
-from ledger.session import (
-    OperatorSession,
-    TenantSession,
-    insist,
-    operator_session,
-    tenant_session,
-)
+from ledger.session import TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import BEGINNING, UNATTRIBUTED, Tenant, TenantId
 from ledger.tenants import list_tenants
 
@@ -131,7 +125,7 @@ class Attribution:
         while True:
             with operator_session(self._engine) as session:
                 part = list_waiting(session, after=after, limit=_LOOKED_AT_ONCE)
-                targets = _find_events(session, part)
+                targets = find_events(session, part)
             for some in _parts(targets):
                 moved = self.move({key: targets[key] for key in some}, now=now)
                 done = Attributed(done.usages + moved.usages, done.failures + moved.failures)
@@ -174,7 +168,7 @@ class Attribution:
         while True:
             with operator_session(self._engine) as session:
                 part = find_covered(session, group.claims, since=since, after=after, limit=_AT_ONCE)
-                events = _find_events(session, part)
+                events = find_events(session, part)
             if not part:
                 return
             ids = [entry.usage_id for entry in part]
@@ -202,19 +196,6 @@ class Attribution:
 
         insist(book)
         insist(note)
-
-
-def _find_events(session: OperatorSession, entries: Sequence[Entry]) -> dict[str, TenantId]:
-    """Return for which tenant alone the SDK has booked what may be anybody's, by the usage."""
-    open_to = [
-        entry for entry in entries if not entry.of_owner and not names_a_tenant(entry.claims)
-    ]
-    booked = find_booked(session, {entry.provider_id for entry in open_to})
-    return {
-        entry.usage_id: target
-        for entry in open_to
-        if (target := only_one(booked.get(entry.provider_id, ()))) is not None
-    }
 
 
 def _parts(usage_ids: Iterable[str]) -> list[list[str]]:
