@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
+from collector.attribution.resolution import names_a_tenant
+from collector.attribution.store import Entry
 from ledger.engine import is_postgresql
 from ledger.models import IS_TOLD_OF, tenants, usage_balances, usage_facts, usage_metrics
 from ledger.session import OperatorSession
@@ -39,6 +41,14 @@ def only_one(tenant_ids: Collection[TenantId]) -> TenantId | None:
     """Return the tenant that is alone, None where there is none or another one."""
     (*rest, last) = tenant_ids or (None,)
     return None if rest else last
+
+
+def find_events(session: OperatorSession, entries: Collection[Entry]) -> dict[str, TenantId]:
+    """Return for which tenant alone the SDK has booked what may be anybody's, by the usage."""
+    anybodys = [one for one in entries if not one.of_owner and not names_a_tenant(one.claims)]
+    booked = find_booked(session, {entry.provider_id for entry in anybodys})
+    targets = {entry.usage_id: only_one(booked.get(entry.provider_id, ())) for entry in anybodys}
+    return {usage_id: target for usage_id, target in targets.items() if target is not None}
 
 
 def find_told(

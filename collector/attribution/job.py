@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from collector.attribution.holders import find_booked, only_one
+from collector.attribution.holders import find_events
 from collector.attribution.luggage import dump_facts, load_facts
-from collector.attribution.resolution import Histories, decide, make_histories, names_a_tenant
+from collector.attribution.resolution import Histories, decide, make_histories
 from collector.attribution.store import (
     Departure,
     Entry,
@@ -93,13 +94,14 @@ class Attribution:
             histories = make_histories(find_mappings(session, values))
             tenants = {tenant.tenant_id: tenant for tenant in list_tenants(session)}
 
-        def whose(entry: Entry) -> TenantId | None:
-            return decide(entry.claims, histories, tenants, entry.time)
+        def whose(events: Mapping[str, TenantId], entry: Entry) -> TenantId | None:
+            booked_for = events.get(entry.usage_id)
+            return booked_for or decide(entry.claims, histories, tenants, entry.time)
 
         for group in waiting:
             since = _covered_since(group, histories, tenants)
-            for part in self._find_covered(group, since):
-                moved = self._move(part, whose, now=now)
+            for part, events in self._find_covered(group, since):
+                moved = self._move(part, partial(whose, events), now=now)
                 usages, failures = usages + moved.usages, failures + moved.failures
                 if limit is not None and usages >= limit:
                     return Attributed(usages, failures)
@@ -123,13 +125,7 @@ class Attribution:
         while True:
             with operator_session(self._engine) as session:
                 part = list_waiting(session, after=after, limit=_LOOKED_AT_ONCE)
-                open_to = [entry for entry in part if not names_a_tenant(entry.claims)]
-                booked = find_booked(session, {entry.provider_id for entry in open_to})
-            targets = {
-                entry.usage_id: target
-                for entry in open_to
-                if (target := only_one(booked.get(entry.provider_id, ()))) is not None
-            }
+                targets = find_events(session, part)
             for some in _parts(targets):
                 moved = self.move({key: targets[key] for key in some}, now=now)
                 done = Attributed(done.usages + moved.usages, done.failures + moved.failures)
@@ -162,17 +158,22 @@ class Attribution:
                 failures.append(Failure(target, f"{type(error).__name__}: {error}"))
         return Attributed(usages, tuple(failures))
 
-    def _find_covered(self, group: Waiting, since: datetime | None) -> Iterator[list[str]]:
+    def _find_covered(
+        self, group: Waiting, since: datetime | None
+    ) -> Iterator[tuple[list[str], Mapping[str, TenantId]]]:
+        """Yield usages that mappings cover, with those of them that the SDK has booked."""
         if since is None or group.last < since:
             return
         after = ""
         while True:
             with operator_session(self._engine) as session:
                 part = find_covered(session, group.claims, since=since, after=after, limit=_AT_ONCE)
+                events = find_events(session, part)
             if not part:
                 return
-            yield part
-            after = part[-1]
+            ids = [entry.usage_id for entry in part]
+            yield ids, events
+            after = ids[-1]
 
     def _move(self, usage_ids: Collection[str], whose: _Whose, *, now: datetime) -> Attributed:
         def leave() -> list[str]:

@@ -109,20 +109,15 @@ def read_journeys(session: _Session, usage_ids: Collection[str] | None = None) -
 
 def find_covered(
     session: _Session, claims: Sequence[ClaimKey], *, since: datetime, after: str, limit: int
-) -> list[str]:
+) -> list[Entry]:
     """Return usages that wait with these claims and happened since then, in order after one."""
-    query = (
-        sa.select(_COLUMNS.usage_id)
-        .where(
-            *_WAITS,
-            _COLUMNS.claims == dump_claims(claims),
-            _COLUMNS.time >= since,
-            _COLUMNS.usage_id > after,
-        )
-        .order_by(_COLUMNS.usage_id)
-        .limit(limit)
-    )
-    return list(session.connection.execute(query).scalars())
+    query = _SELECT.where(
+        *_WAITS,
+        _COLUMNS.claims == dump_claims(claims),
+        _COLUMNS.time >= since,
+        _COLUMNS.usage_id > after,
+    ).limit(limit)
+    return list(_entries(session.connection.execute(query)).values())
 
 
 def list_waiting(session: _Session, *, after: str, limit: int) -> list[Entry]:

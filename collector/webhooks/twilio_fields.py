@@ -90,11 +90,11 @@ def read_time(form: Form, *, now: datetime) -> datetime:
     """Return the time of the event, or now where Twilio told none that can be."""
     try:
         told = parsedate_to_datetime(form.get("Timestamp") or "")
-    except ValueError:
+        if told.tzinfo is None:
+            return now
+        told = told.astimezone(UTC)
+    except (ValueError, OverflowError):
         return now
-    if told.tzinfo is None:
-        return now
-    told = told.astimezone(UTC)
     return told if now - _MAX_AGE <= told <= now else now
 
 

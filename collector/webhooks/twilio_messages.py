@@ -100,10 +100,10 @@ def read_message(
 def _count(form: Form, sid: str) -> tuple[str, int | None, dict[str, object]]:
     """Return channel, quantity and metadata, as the SDK has them of a created message."""
     media = read_count(form, "NumMedia")
+    if _is_other_network(form):  # also with media
+        return "sms", 1, {"provisional": True}
     if media:
         return "mms", 1, {"num_media": media}
-    if _is_other_network(form):
-        return "sms", 1, {"provisional": True}
     if media is None and sid.startswith("MM"):  # a status callback tells no media
         return "mms", 1, {}
     return "sms", read_count(form, "NumSegments") or None, {}

@@ -110,6 +110,35 @@ def test_what_waits_moves_to_the_event_that_the_sdk_books_later(
     assert {NAME: (1, 3), "acme": (2, 5)} == totals(engine)
 
 
+def test_a_mapping_takes_nothing_that_the_sdk_booked_for_another(
+    router: Router, attribution: Attribution, engine: sa.Engine, intake: Intake
+) -> None:
+    mails = [report("M1", r, channel="email", adds=True, quantity=1) for r in "ab"]
+    router.book([report(), *mails], now=NOW)
+    mailing = sms("M1", tenant="karachi", channel="email", source="sendgrid", quantity=2)
+    intake.book([sms("SM1", tenant="karachi"), mailing], only_tenant=None, now=NOW)
+    map_to(engine, "acme")
+    # As the API and the page attribute, which leave the rest to the worker.
+    assert 3 == attribution.run(now=NOW, limit=200).usages
+    assert {"karachi": (2, 5)} == totals(engine)
+
+
+def test_an_event_that_the_sdk_books_while_mappings_are_read_is_found(
+    router: Router, attribution: Attribution, engine: sa.Engine, intake: Intake
+) -> None:
+    router.book([report("SM0"), report("SM1")], now=NOW)
+    intake.book([sms("SM0")], only_tenant=None, now=NOW)
+    map_to(engine, "acme")
+
+    def book() -> None:
+        intake.book([sms("SM1", tenant="karachi")], only_tenant=None, now=NOW)
+
+    # SM0 leaves, arrives and is noted; then it has looked for events, and mappings come.
+    with before_write(engine, book, at=NOTING):
+        attribution.run(now=NOW)
+    assert {"acme": (1, 3), "karachi": (1, 3)} == totals(engine)
+
+
 def test_of_two_events_neither_is_chosen(
     router: Router, attribution: Attribution, engine: sa.Engine, intake: Intake
 ) -> None:

@@ -100,6 +100,8 @@ def test_two_durations_of_one_leg_are_two_facts_and_the_same_one_again_is_none()
         ("", NOW),
         (..., NOW),
         ("Tue, 99 Mar 2026 25:61:61 +9999", NOW),
+        ("Fri, 31 Dec 9999 23:59:59 -1000", NOW),
+        ("Tue, 10 Mar 99999999999999999999 11:58:30 +0000", NOW),
     ],
 )
 def test_a_call_is_of_the_time_that_twilio_tells_or_else_of_now(

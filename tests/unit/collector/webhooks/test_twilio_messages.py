@@ -108,6 +108,10 @@ def test_the_free_failures_are_the_twenty_of_twilios_article() -> None:
         (inbound_message(NumSegments=...), ("sms", None, {})),
         (inbound_message(NumMedia="3"), ("mms", 1, {"num_media": 3})),
         (inbound_message(From=f"whatsapp:{OTHERS}"), ("sms", 1, {"provisional": True})),
+        (
+            inbound_message(From=f"whatsapp:{OTHERS}", NumMedia="1"),
+            ("sms", 1, {"provisional": True}),
+        ),
     ],
 )
 def test_a_message_is_counted_as_the_sdk_counts_it(
