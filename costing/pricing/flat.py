@@ -71,12 +71,15 @@ class FlatMap:
         return _marked_up(self, percent)
 
 
-def build_flat_map(document: Mapping[str, Any], *, markup: str | None = None) -> FlatMap:
+def build_flat_map(
+    document: Mapping[str, Any], *, markup: str | None = None, may_be_empty: bool = False
+) -> FlatMap:
     """Build a map from a decoded document.
 
     Args:
         document: name, currency and rates.
         markup: percent on top of every rate.
+        may_be_empty: it may have no rates, so that it rates nothing.
 
     Raises:
         InvalidError: `invalid_price_book`, naming every fault.
@@ -84,7 +87,7 @@ def build_flat_map(document: Mapping[str, Any], *, markup: str | None = None) ->
     faults = list(_head_faults(document))
     rates: dict[tuple[str, str], Fraction] = {}
     tables = document.get("rates")
-    if not isinstance(tables, dict) or not tables:
+    if not isinstance(tables, dict) or not (tables or may_be_empty):
         faults.append("rates: give at least one table, like [rates.sms]")
         tables = {}
     faults += _ai_faults(tables)
@@ -115,9 +118,8 @@ def load_flat_map(path: Path | None = None, *, ai_flat_fallback: bool = True) ->
     source = path or resources.files("costing").joinpath("prices.toml")
     try:
         document = tomllib.loads(source.read_text(encoding="utf-8"))
-        if not ai_flat_fallback and isinstance(document.get("rates"), dict):
-            document["rates"].pop("ai", None)
-        return build_flat_map(document)
+        flat = build_flat_map(document)
+        return flat if ai_flat_fallback else _without_ai(document)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidError("invalid_price_book", f"{source}: {reason}") from error
@@ -130,6 +132,12 @@ def restore_flat_map(document: str) -> FlatMap:
     said = orjson.loads(document)
     markup = said.pop(_MARKUP, None) if isinstance(said, dict) else None
     return build_flat_map(said, markup=markup)
+
+
+def _without_ai(document: Mapping[str, Any]) -> FlatMap:
+    rates = {channel: table for channel, table in document["rates"].items() if channel != "ai"}
+    # Of a map for AI alone nothing is left, and that is what was asked for.
+    return build_flat_map({**document, "rates": rates}, may_be_empty=True)
 
 
 @lru_cache(maxsize=1024)

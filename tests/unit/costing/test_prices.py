@@ -50,6 +50,31 @@ def test_without_the_flat_fallback_ai_has_no_rate() -> None:
     assert book.rate(UNITS["ai_input_token"], "outbound") is None
 
 
+AI_ALONE = """
+name = "ours"
+currency = "USD"
+
+[rates.ai]
+input_per_1k_tokens = "0.002"
+output_per_1k_tokens = "0.006"
+"""
+
+
+def test_a_map_of_ai_alone_rates_nothing_without_the_flat_fallback(tmp_path: Path) -> None:
+    path = tmp_path / "flat.toml"
+    path.write_text(AI_ALONE)
+    flat = load_flat_map(path, ai_flat_fallback=False)
+    ways = ("outbound", "inbound")
+    assert {None} == {flat.rate(unit, way) for unit in UNITS.values() for way in ways}
+
+
+def test_a_fault_of_ai_rates_is_told_without_the_flat_fallback_too(tmp_path: Path) -> None:
+    path = tmp_path / "flat.toml"
+    path.write_text(AI_ALONE.replace('"0.006"', "0.006"))
+    with pytest.raises(InvalidError, match=r"rates\.ai\.output_per_1k_tokens"):
+        load_flat_map(path, ai_flat_fallback=False)
+
+
 def test_other_rates_are_another_version() -> None:
     one, other = (build_flat_map(document(sms={"outbound": rate})) for rate in ("0.01", "0.02"))
     assert one.price_version != other.price_version
