@@ -54,7 +54,7 @@ def _is_flat_map(path: Path) -> bool:
     """Whether a file says to be a flat map: its rates are tables by channel, and not a list."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         return False
     return isinstance(document.get("rates"), dict)
 

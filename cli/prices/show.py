@@ -1,7 +1,7 @@
 """`meterline prices show`: what rates usage."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from itertools import product
 
 import click
@@ -19,7 +19,7 @@ from costing.pricing.store import Laid, build_book, read_laid
 from costing.pricing.wording import describe_amount, describe_price
 from costing.usages import Used, read_used
 from ledger.event import DIRECTIONS, STANDARD_PRICE_CLASS
-from ledger.period import day_start
+from ledger.period import day_start, parse_date
 from ledger.price_class import PriceClass, split_price_class
 from ledger.session import operator_session
 from ledger.tenant import parse_tenant_id
@@ -32,30 +32,28 @@ _CLASSES = tuple(
     for is_long in (False, True)
 )
 _KINDS = {MarkupEntry: "markup", AliasEntry: "alias"}
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
 @click.argument("version", required=False)
 @click.option("--tenant", "tenant_id", help="What rates the usage of this tenant, and from where.")
-@click.option("--date", "day", type=_DAY, help="On this local date. Default: today.")
+@click.option("--date", "on", help="On this local date. Default: today.")
 @click.option("--model", help="Only prices of this model.")
-def show(
-    version: str | None, tenant_id: str | None, day: datetime | None, model: str | None
-) -> None:
+def show(version: str | None, tenant_id: str | None, on: str | None, model: str | None) -> None:
     """Show what rates usage: laid-down entries, the catalogue and the flat map.
 
     With VERSION, such as `operator@1c3e9f02a7b4`: the rates that rows name so.
     """
-    if version is not None and (tenant_id or day or model):
+    if version is not None and (tenant_id or on or model):
         raise click.UsageError("a VERSION has no tenant, date or model")
+    day = None if on is None else parse_date(on, key="date")
     wiring = open_ledger()
     if version is not None:
         click.echo("\n".join(_tell_version(wiring, version)))
     elif tenant_id is not None:
-        click.echo("\n".join(_tell_tenant(wiring, tenant_id, day and day.date(), model)))
+        click.echo("\n".join(_tell_tenant(wiring, tenant_id, day, model)))
     else:
-        today = wiring.clock().date() if day is None else day.date()
+        today = wiring.clock().date() if day is None else day
         click.echo("\n".join(_tell_book(wiring, today, model)))
 
 

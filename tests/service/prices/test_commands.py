@@ -75,6 +75,20 @@ def test_a_faulty_flat_map_is_told(meterline: Run, write: Write) -> None:
     assert (1, True) == (finished.returncode, "must be a decimal string" in finished.stderr)
 
 
+def test_a_file_that_is_nested_too_deep_is_told(meterline: Run, write: Write) -> None:
+    finished = meterline("prices", "check", write("a = " + "[" * 100_000))
+    assert (1, True) == (finished.returncode, finished.stderr.startswith("prices.toml:1: no TOML"))
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_prices_are_shown_of_no_date_that_no_usage_can_have(
+    meterline: Run, engine: sa.Engine, day: str
+) -> None:
+    del engine
+    finished = meterline("prices", "show", "--tenant", "karachi", "--date", day)
+    assert (2, True) == (finished.returncode, "dates are from 1970-01-01" in finished.stderr)
+
+
 def test_an_added_file_is_laid_down(meterline: Run, write: Write, engine: sa.Engine) -> None:
     finished = meterline("prices", "add", write(rate("sms_segment", "0.0083", later())))
     told = "entries laid down: 1, there already: 0\nrows without a price that have one now: 0\n"
