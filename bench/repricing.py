@@ -57,7 +57,7 @@ def reprice_all(engine: sa.Engine, usd: str = _RATE) -> None:
     with operator_session(engine) as session:
         tenants = list_tenants(session)
     for tenant in tenants:
-        for _ in repricing.run(tenant, now=NOW, reason="a bench"):
+        for _ in repricing.run(tenant, clock=lambda: NOW, reason="a bench"):
             pass
 
 

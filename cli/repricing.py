@@ -1,6 +1,7 @@
 """`meterline reprice`: rates days that are over by the price book as it is now, with a reason."""
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from costing.pricing.laying import examine, lay_down
 from costing.pricing.resolution import Book
 from costing.pricing.store import read_book
 from costing.repricing.job import Repricing, Scope, parse_reason
+from costing.repricing.outside import find_outside
 from costing.repricing.page import Sums
 from ledger.money import Nanos, format_usd
 from ledger.period import DateRange
@@ -29,6 +31,13 @@ class _Line(NamedTuple):
 
     tenant: Tenant
     sums: Sums
+
+
+class _Wanted(NamedTuple):
+    """Which rows are rated again, and whose."""
+
+    scope: Scope
+    tenants: Sequence[Tenant]
 
 
 @click.command()
@@ -64,8 +73,9 @@ def reprice(  # noqa: PLR0913 - the options that the command has
     lines = [] if file is None else load_price_file(file)
     wiring = open_ledger()
     tenants = known_tenants(wiring, tenant_id)
-    book = _open_book(wiring, lines, file, dry_run=dry_run)
-    repricing = Repricing(wiring.engine, book, Scope(dates, model))
+    scope = Scope(dates, model)
+    book = _open_book(wiring, lines, file, _Wanted(scope, tenants), dry_run=dry_run)
+    repricing = Repricing(wiring.engine, book, scope)
     with click.progressbar(tenants, label="reprice", file=sys.stderr) as bar:
         done = [
             _Line(tenant, _reprice(repricing, tenant, wiring, why, dry_run=dry_run))
@@ -80,12 +90,14 @@ def _reprice(
     if dry_run:
         return repricing.preview(tenant)
     sums = Sums()
-    for part in repricing.run(tenant, now=wiring.clock(), reason=reason):
+    for part in repricing.run(tenant, clock=wiring.clock, reason=reason):
         sums = sums.plus(part)
     return sums
 
 
-def _open_book(wiring: Wiring, lines: list[Line], file: Path | None, *, dry_run: bool) -> Book:
+def _open_book(
+    wiring: Wiring, lines: list[Line], file: Path | None, wanted: _Wanted, *, dry_run: bool
+) -> Book:
     """Return the book to rate by, with a price file laid down, or as if it were."""
     with operator_session(wiring.engine, write=bool(lines) and not dry_run) as session:
         if not lines:
@@ -102,6 +114,11 @@ def _open_book(wiring: Wiring, lines: list[Line], file: Path | None, *, dry_run:
     found.require_sound(str(file))
     if not dry_run:
         click.echo(f"price entries laid down: {len(found.new)}")
+    repriced = {tenant.tenant_id for tenant in wanted.tenants}
+    with operator_session(wiring.engine) as session:
+        outside = find_outside(session, found, wanted.scope, repriced)
+    for line, reason in outside:
+        click.echo(f"note: {file}:{line}: {reason}", err=True)
     return found.after
 
 

@@ -1,6 +1,6 @@
 """Finds rated rows that new entries come too late for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -37,6 +37,8 @@ def find_late(
     before: Book,
     new: Sequence[Line],
     tenants: Mapping[TenantId, Tenant],
+    *,
+    among: Callable[[Usage], bool] | None = None,
 ) -> dict[int, Late]:
     """Return by line which rated rows would have other rates with new entries than without them.
 
@@ -45,6 +47,7 @@ def find_late(
         before: the price book as it is.
         new: the new entries.
         tenants: all there are.
+        among: whether rows are looked at; None: all are.
     """
     found: dict[int, Late] = {}
     if not new:
@@ -59,7 +62,7 @@ def find_late(
         return tenant.period_at(day_start(day, tenant)).plan
 
     for usage in read_usages(session, RATED, since(first)):
-        if usage.tenant_id not in tenants:
+        if usage.tenant_id not in tenants or not (among is None or among(usage)):
             continue
         plan = plan_of(usage.tenant_id, usage.key.date)
         kind = kind_of(usage.tenant_id, plan, usage.key)

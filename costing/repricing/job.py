@@ -1,7 +1,6 @@
 """The repricing of rollup rows: a page a transaction, so that a killed one goes on where it was."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
@@ -17,9 +16,11 @@ from costing.repricing.page import Ratings, Sums, sum_changes
 from costing.repricing.store import Page, Place, find_page, is_on, read_kinds, read_rows
 from costing.rollup import Pricing
 from costing.store import lock_costing
+from ledger.clock import Clock
 from ledger.days import note_days
 from ledger.errors import InvalidError
 from ledger.period import DateRange, closes_at
+from ledger.rollups import RollupKey
 from ledger.session import TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import Tenant
 
@@ -36,6 +37,11 @@ class Scope(NamedTuple):
 
     dates: DateRange
     model: str | None = None
+
+    def has(self, key: RollupKey) -> bool:
+        """Whether a row of a tenant that is repriced is among them."""
+        within = self.dates.start <= key.date < self.dates.end
+        return within and self.model in {None, key.model}
 
 
 class Repricing:
@@ -65,12 +71,12 @@ class Repricing:
                 if place is None:
                     return sums
 
-    def run(self, tenant: Tenant, *, now: datetime, reason: str) -> Iterator[Sums]:
+    def run(self, tenant: Tenant, *, clock: Clock, reason: str) -> Iterator[Sums]:
         """Rate a tenant's rows again; yield what each transaction changed.
 
         Args:
             tenant: whose rows.
-            now: the current instant.
+            clock: read in each transaction, since a day may close while many are done.
             reason: see `parse_reason`.
 
         Raises:
@@ -81,6 +87,7 @@ class Repricing:
         def write(place: Place | None) -> tuple[Sums, Place | None]:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 lock_costing(session, now=None)
+                now = clock()
                 page = self._find_page(session, place)
                 changes = _find_changes(session, ratings, page)
                 sums = changes.sum()
@@ -97,7 +104,7 @@ class Repricing:
         place: Place | None = None
         while True:
             transaction = partial(insist, partial(write, place))
-            sums, place = keeping_rates(partial(self._keep, now=now), transaction)
+            sums, place = keeping_rates(partial(self._keep, clock), transaction)
             yield sums
             if place is None:
                 return
@@ -105,9 +112,9 @@ class Repricing:
     def _find_page(self, session: TenantSession, after: Place | None) -> Page:
         return find_page(session, self._scope.dates, model=self._scope.model, after=after)
 
-    def _keep(self, rates: Iterable[Rates], *, now: datetime) -> None:
+    def _keep(self, clock: Clock, rates: Iterable[Rates]) -> None:
         with operator_session(self._engine, write=True) as session:
-            keep_rates(session, rates, now=now)
+            keep_rates(session, rates, now=clock())
 
 
 def _find_changes(session: TenantSession, ratings: Ratings, page: Page) -> PageChanges:

@@ -120,7 +120,7 @@ def test_random_rows_are_rated_by_the_database_as_by_python(
     repricing = Repricing(engine, book, Dates(DATES))
     preview = repricing.preview(tenant)
     done = Sums()
-    for part in repricing.run(tenant, now=NOW + timedelta(days=60), reason="a test"):
+    for part in repricing.run(tenant, clock=lambda: NOW + timedelta(days=60), reason="a test"):
         done = done.plus(part)
     found = {row.key: as_rated(row) for row in rows(engine)}
     assert expected == found

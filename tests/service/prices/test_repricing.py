@@ -8,13 +8,15 @@ import sqlalchemy as sa
 
 from costing.job import Costing
 from costing.pricing.flat import FlatMap, load_flat_map
+from costing.pricing.laying import lay_down
 from costing.pricing.store import read_book
 from costing.repricing import store as pages
 from costing.repricing.job import Repricing, Scope, parse_reason
+from costing.repricing.outside import find_outside
 from costing.repricing.page import Sums
 from ledger.errors import InvalidError
 from ledger.models import usage_tenant_days
-from ledger.period import DateRange
+from ledger.period import DateRange, closes_at
 from ledger.rollups import State
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
@@ -22,12 +24,14 @@ from ledger.tenants import get_tenant
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.costed import ACME, differences, journal, only_row, rows, tamper
-from tests.pricing import lay, rate, tokens
+from tests.pricing import FILE, lay, rate, read, tokens
 
 MUCH_LATER = NOW + timedelta(days=30)
 WHY = "the contract of March"
 DAYS = DateRange(start=date(2026, 3, 1), end=date(2026, 4, 1))
+NINTH = DateRange(start=date(2026, 3, 9), end=date(2026, 3, 10))
 KARACHI = TenantId("karachi")
+OTHER = {"model": "other-llm", "input_tokens": 1000, "output_tokens": 500}
 
 
 def repricing(
@@ -48,7 +52,7 @@ def reprice(
     sums = Sums()
     with operator_session(engine) as session:
         tenant = get_tenant(session, tenant_id)
-    for part in repricing(engine, flat, **scope).run(tenant, now=now, reason=WHY):
+    for part in repricing(engine, flat, **scope).run(tenant, clock=lambda: now, reason=WHY):
         sums = sums.plus(part)
     return sums
 
@@ -162,17 +166,15 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
 def test_only_the_model_and_the_tenant_and_the_days_that_are_named_change(
     engine: sa.Engine, book: Book, prices: FlatMap
 ) -> None:
-    other = {"model": "other-llm", "input_tokens": 1000, "output_tokens": 500}
     book(
         ai("a"),
-        ai("b", metadata=other),
+        ai("b", metadata=OTHER),
         ai("c", tenant="karachi"),
         ai("d", time="2026-03-08T12:00:00Z"),
     )
     for model in ("house-llm", "other-llm"):
         lay(engine, *tokens(model, "0.1", starts_on=date(2026, 3, 1)), backdated=True)
-    dates = DateRange(start=date(2026, 3, 9), end=date(2026, 3, 10))
-    done = reprice(engine, prices, dates=dates, model="house-llm")
+    done = reprice(engine, prices, dates=NINTH, model="house-llm")
     assert (1, [5_000_000]) == (done.rows, costs(engine, KARACHI))
 
 
@@ -208,7 +210,7 @@ def test_a_repricing_that_was_stopped_amid_a_tenant_is_finished_by_running_it_ag
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
     with operator_session(engine) as session:
         tenant = get_tenant(session, ACME)
-    stopped = repricing(engine, prices).run(tenant, now=MUCH_LATER, reason=WHY)
+    stopped = repricing(engine, prices).run(tenant, clock=lambda: MUCH_LATER, reason=WHY)
     first = next(stopped)
     amid = (sorted(row.estimated_cost or 0 for row in rows(engine)), differences(engine, prices))
     del stopped
@@ -220,6 +222,63 @@ def test_a_repricing_that_was_stopped_amid_a_tenant_is_finished_by_running_it_ag
         costs(engine),
         len(journal(engine)),
     )
+
+
+def test_a_day_that_closes_while_it_is_repriced_is_journalled_from_then_on(
+    engine: sa.Engine, book: Book, prices: FlatMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
+    book(*(sms(str(n), feature=f"f{n}") for n in range(5)))
+    lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
+    with operator_session(engine) as session:
+        tenant = get_tenant(session, ACME)
+    closes = closes_at(date(2026, 3, 9), tenant)
+    instants = [closes - timedelta(seconds=1)]
+    running = repricing(engine, prices).run(tenant, clock=lambda: instants[-1], reason=WHY)
+    first = next(running)
+    instants.append(closes)
+    rest = [part.rows for part in running]
+    assert (2, [2, 1], [closes] * 3, []) == (
+        first.rows,
+        rest,
+        [entry["booked_at"] for entry in journal(engine)],
+        differences(engine, prices),
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "repriced", "lines"),
+    [
+        (Scope(DAYS), {ACME, KARACHI}, []),
+        (Scope(NINTH), {ACME, KARACHI}, [1, 7]),
+        (Scope(DAYS), {ACME}, [1, 7]),
+        (Scope(DAYS, "house-llm"), {ACME, KARACHI}, [13, 19]),
+    ],
+)
+def test_rated_rows_that_a_narrowed_repricing_leaves_are_told_by_line(
+    engine: sa.Engine, book: Book, scope: Scope, repriced: set[TenantId], lines: list[int]
+) -> None:
+    book(
+        ai("a"),
+        ai("b", metadata=OTHER),
+        ai("c", tenant="karachi"),
+        ai("d", time="2026-03-08T12:00:00Z"),
+    )
+    first = date(2026, 3, 1)
+    new = (*tokens("house-llm", "0.1", first), *tokens("other-llm", "0.1", first))
+    with operator_session(engine, write=True) as session:
+        laying = lay_down(
+            session,
+            read(*new),
+            flat=load_flat_map(),
+            origin=FILE,
+            now=NOW,
+            backdated=True,
+        )
+        found = find_outside(session, laying, scope, repriced)
+    told = "1 rated rollup rows of 1 tenants, 2026-03-0"
+    assert lines == [fault.line for fault in found if fault.reason.startswith(told)]
+    assert len(lines) == len(found)
 
 
 def test_late_usage_takes_the_price_of_the_repriced_row(
@@ -258,6 +317,7 @@ def test_the_command_lays_a_file_down_and_shows_what_changed_by_tenant(
     before = costs(engine)
     done = meterline(*command)
     table = [line.split() for line in done.stdout.splitlines()]
+    assert "note" not in dry.stderr + done.stderr
     assert (0, 0, [8_900_000], [10_000_000]) == (
         dry.returncode,
         done.returncode,
@@ -266,6 +326,21 @@ def test_the_command_lays_a_file_down_and_shows_what_changed_by_tenant(
     )
     assert ["acme", "1", "0.0089", "0.01", "+0.0011", "0", "→", "0"] in table
     assert ["all", "2", "0.0178", "0.02", "+0.0022", "0", "→", "0"] in table
+
+
+def test_the_command_notes_what_a_file_reaches_and_it_leaves_as_it_is(
+    engine: sa.Engine, book: Book, meterline: Any, tmp_path: Any
+) -> None:
+    book(sms("a"), sms("b", tenant="karachi"))
+    (tmp_path / "march.toml").write_text(PRICES)
+    command = ("reprice", *SPAN, "--prices", "march.toml", "--reason", WHY)
+    done = meterline(*command, "--tenant", "acme")
+    note = "note: march.toml:2: 1 rated rollup rows of 1 tenants, 2026-03-09 to 2026-03-09, would"
+    assert (0, True, [8_900_000]) == (
+        done.returncode,
+        note in done.stderr,
+        costs(engine, KARACHI),
+    )
 
 
 def test_the_command_says_when_nothing_changes(book: Book, meterline: Any) -> None:
