@@ -48,6 +48,8 @@ def add(page: Page, account: str, tenant: str, *, label: str = "") -> None:
     form.get_by_label("From").fill(f"{system_clock() - timedelta(days=7):%Y-%m-%d}")
     form.get_by_label("Label").fill(label)
     form.get_by_role("button", name="Add mapping").click()
+    # Whoever looks at once may find the old page gone and the new one not there yet.
+    expect(page.get_by_role("status")).to_contain_text(account)
 
 
 def test_usage_that_waits_goes_to_the_tenant_that_a_form_maps_it_to(
