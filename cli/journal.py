@@ -51,7 +51,7 @@ def journal(  # noqa: PLR0913 - the options that the command has
     Tenant by tenant, the oldest change first.
     """
     if as_csv and file is not None:
-        raise click.UsageError("give --csv or --output")
+        raise click.UsageError("give --csv or --output, not both")
     dates = DateRange.inclusive(
         FIRST_DATE if first is None else first.date(), LAST_DATE if last is None else last.date()
     )
