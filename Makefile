@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test coverage soak check pin format bench clean
+.PHONY: help setup lock demo test coverage soak check docs pin format bench release clean
 
 help: ## Print this help
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -32,6 +32,9 @@ lock: ## Resolve the dependencies anew and write the lock files
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --no-strip-extras --python-version 3.11 --extra dev \
 		-c requirements/server.lock pyproject.toml -o requirements/dev.lock
+	printf 'build\nhatchling\n' | $(VENV)/lock/bin/uv pip compile --quiet --universal --generate-hashes \
+		--no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+		-c requirements/dev.lock - -o requirements/build.lock
 
 ##@ Look
 
@@ -51,11 +54,15 @@ coverage: setup ## Run all tests and tell which branches none of them takes
 soak: setup ## Run the long versions of the proofs
 	METERLINE_SOAK=1 $(BIN)/python -m pytest -m soak
 
-check: setup ## Lint, types, import contracts
+check: setup docs ## Lint, types, import contracts, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Every page is in the navigation, every link and anchor leads somewhere, or it fails.
+docs: setup ## Build the documentation's pages, in .venv/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(VENV)/site
 
 pin: setup ## Write the pinned files anew, after a change on purpose
 	METERLINE_PIN=1 $(BIN)/python -m pytest --quiet -k committed_one
@@ -67,6 +74,13 @@ format: setup ## Let ruff write the code
 bench: setup ## Measure speed, as ratios within one run
 	$(BIN)/python -m bench
 
+##@ Release
+
+release: setup ## Build both distributions, wheels and sources, in dist
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist sdk
+
 clean: ## Remove everything that was made here
-	rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,13 +5,18 @@ from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import admin, billing, events, health, mappings, prices, session_links, tenants
+from api import admin, billing, budgets, events, health, mappings, prices, session_links, tenants
 from api.auth.middleware import auth_middleware
 from api.auth.policy import public, require_policies
 from api.auth.schemes import SECURITY_SCHEMES
+from api.embedding import views as embedding
 from api.errors import Problem, register_error_handlers
+from api.gateway import routes as gateway
+from api.gateway.audit import prepare_audit, start_audit, write_audit
 from api.headers import add_security_headers
+from api.measuring import measure_requests
 from api.pages import assets, grid, signin, usage
+from api.pages import budgets as budget_forms
 from api.pages import mappings as mappings_page
 from api.pages.environment import prepare_templates
 from api.services import Services
@@ -23,12 +28,14 @@ _DESCRIBED = (
     events,
     health,
     billing,
+    budgets,
     admin,
     prices,
     session_links,
     tenants,
     mappings,
     webhooks,
+    gateway,
 )
 """Modules whose routes the OpenAPI description has."""
 
@@ -54,14 +61,19 @@ def create_app(services: Services) -> OpenAPI:
     # Settings that cannot work are told now, not by a request.
     services.host_tokens  # noqa: B018 - built when it is first looked at
     services.signatures  # noqa: B018 - as above
+    services.gateway  # noqa: B018 - as above
     _trust_proxies(app, services.settings.trusted_proxies)
+    prepare_audit()
+    app.before_request(start_audit)
+    measure_requests(app)
     app.before_request(auth_middleware)
+    app.after_request(write_audit)
     app.after_request(add_security_headers)
     register_error_handlers(app)
     for described in _DESCRIBED:
         app.register_api(described.blueprint)
     prepare_templates(app)
-    for page in (assets, signin, usage, grid, mappings_page):
+    for page in (assets, embedding, signin, usage, budget_forms, grid, mappings_page):
         app.register_blueprint(page.blueprint)
 
     @app.route("/api/openapi.json")

@@ -11,12 +11,14 @@ _GZIP = frozenset({"gzip", "x-gzip"})
 _GZIP_BITS = 31
 
 
-def read_whole_body() -> bytes:
+def read_whole_body(*, limit: int | None = None) -> bytes:
     """Return the body of the current request.
 
     Under a server that ends the input stream itself, Werkzeug cuts a chunked body at the limit and
     takes an early end of any body for its end, both in silence. So one byte more than allowed is
     read, and what was announced is compared with what came.
+
+    `limit` is in bytes, and that of the settings where none is given.
 
     A body in gzip is unpacked; the limit holds for what comes over the line and for what is in it.
 
@@ -28,9 +30,9 @@ def read_whole_body() -> bytes:
     encoding = (request.content_encoding or "identity").strip().lower()
     if encoding != "identity" and encoding not in _GZIP:
         raise UnsupportedTypeError("unsupported_encoding", "Content-Encoding is gzip or left out")
-    limit: int = current_app.config["MAX_CONTENT_LENGTH"]
-    body = _read_all(limit)
-    return unpack_gzip(body, limit=limit) if encoding in _GZIP else body
+    most: int = current_app.config["MAX_CONTENT_LENGTH"] if limit is None else limit
+    body = _read_all(most)
+    return unpack_gzip(body, limit=most) if encoding in _GZIP else body
 
 
 def unpack_gzip(body: bytes, *, limit: int) -> bytes:

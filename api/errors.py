@@ -1,6 +1,6 @@
 """Problem bodies (RFC 9457): one table maps the kind of an error to its status.
 
-On a page the same problem is told in HTML.
+On a page the same problem is told in HTML, and to clients of InfluxDB as it would tell it.
 """
 
 from http import HTTPStatus
@@ -9,7 +9,9 @@ from flask import Flask, Response, current_app, jsonify, make_response, render_t
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from api.gateway.errors import BadUpstreamError, influx_error, is_gateway
 from api.pages.blueprint import is_page
+from costing.budgets.store import ChangedError
 from ledger.accounts.throttle import ThrottledError
 from ledger.errors import InvalidError, Kind, MeterlineError
 
@@ -64,7 +66,9 @@ class UnsupportedTypeError(InvalidError):
 _STATUS_OF_ERROR: dict[type[MeterlineError], HTTPStatus] = {
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ChangedError: HTTPStatus.PRECONDITION_FAILED,
     ThrottledError: HTTPStatus.TOO_MANY_REQUESTS,
+    BadUpstreamError: HTTPStatus.BAD_GATEWAY,
     UnsupportedTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 
@@ -118,9 +122,15 @@ def _problem(status: HTTPStatus, code: str, detail: str, **where: str | None) ->
         detail=detail,
         **where,
     )
-    response = _page(body) if is_page() else _json(body)
+    response = _tell(body)
     response.status_code = status
     return response
+
+
+def _tell(body: Problem) -> Response:
+    if is_gateway():
+        return influx_error(body.detail)
+    return _page(body) if is_page() else _json(body)
 
 
 def _page(body: Problem) -> Response:

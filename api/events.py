@@ -12,6 +12,7 @@ from api.auth.policy import require_scope
 from api.auth.schemes import API_KEY
 from api.body import read_whole_body
 from api.errors import PROBLEM_RESPONSE, TooLargeError, UnsupportedTypeError
+from api.measuring import count_results
 from api.schemas import CloudEvent, Event, EventsAnswer
 from api.services import Services
 from collector.formats import MEDIA_TYPES, Form, read_body
@@ -63,6 +64,7 @@ def book_events() -> Response:
             "too_many_events", f"a request has at most {most} events; this one has {len(events)}"
         )
     results = services.intake.book(events, only_tenant=caller().tenant_id, now=services.clock())
+    count_results(services.counters, results)
     counts = Counter(result.status for result in results)
     answer = {
         **{str(status): counts[status] for status in Status},

@@ -33,7 +33,7 @@ def summary_answer(asked: ReportRequest, report: Summary) -> wire.SummaryAnswer:
     """Describe the cards and the channel table."""
     period = asked.tenant.period_at(asked.now)
     return wire.SummaryAnswer(
-        **_dates(asked.dates),
+        **describe_dates(asked.dates),
         tenant=wire.TenantDescription(
             id=asked.tenant.tenant_id,
             name=asked.tenant.name,
@@ -53,7 +53,7 @@ def summary_answer(asked: ReportRequest, report: Summary) -> wire.SummaryAnswer:
 def series_answer(dates: DateRange, points: tuple[SeriesPoint, ...]) -> wire.SeriesAnswer:
     """Describe the daily series."""
     return wire.SeriesAnswer(
-        **_dates(dates),
+        **describe_dates(dates),
         points=[
             wire.SeriesPointAnswer(
                 date=point.date, channel=point.channel, **_figures(point.figures)
@@ -66,7 +66,7 @@ def series_answer(dates: DateRange, points: tuple[SeriesPoint, ...]) -> wire.Ser
 def features_answer(dates: DateRange, rows: tuple[FeatureRow, ...]) -> wire.FeaturesAnswer:
     """Describe the feature table."""
     return wire.FeaturesAnswer(
-        **_dates(dates),
+        **describe_dates(dates),
         features=[
             wire.FeatureUsage(
                 feature=row.feature, channel=row.channel, source=row.source, **_figures(row.figures)
@@ -124,7 +124,8 @@ def _figures(figures: Figures) -> dict[str, Any]:
     return {**asdict(figures), "estimated_cost": _usd(figures.estimated_cost)}
 
 
-def _dates(dates: DateRange) -> dict[str, Any]:
+def describe_dates(dates: DateRange) -> dict[str, Any]:
+    """Return first and last date of a range, as people name them."""
     return {"first": dates.start, "last": dates.end - timedelta(days=1)}
 
 

@@ -4,7 +4,20 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 
-from bench import booking, costing, export, pricing, providers, recording, relay, repricing, summary
+from bench import (
+    booking,
+    costing,
+    export,
+    exporter,
+    forecast,
+    gateway,
+    pricing,
+    providers,
+    recording,
+    relay,
+    repricing,
+    summary,
+)
 from bench.postgresql import batches, singles
 from bench.postgresql import costing as postgresql_costing
 from bench.postgresql import reports as postgresql_reports
@@ -15,6 +28,9 @@ SUBJECTS: dict[str, Callable[[], list[Line]]] = {
     "booking": booking.measure,
     "costing": costing.measure,
     "export": export.measure,
+    "gateway": gateway.measure,
+    "exporter": exporter.measure,
+    "forecast": forecast.measure,
     "pricing": pricing.measure,
     "providers": providers.measure,
     "repricing": repricing.measure,

@@ -6,12 +6,10 @@ proxy that translates the one path that Debian's InfluxDB lacks, each time into 
 """
 
 import http.client
-import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 from bench.booking import ai_event, sms_event
 from bench.costing import fill_history
 from bench.ledgers import NOW, create_ledger, open_copy, open_engine, open_intake
+from bench.memory import KIB_A_MIB, watch_memory
 from bench.table import Line
 from bench.timing import Side, Work, alternate
 from cli.wiring import override_settings
@@ -42,10 +41,7 @@ BACKLOG = 1_000_000
 ASKED = 0.6
 ASKED_MIB = 150
 
-_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
-_POLL_SECONDS = 0.05
 _NO_CONTENT = 204
-_KIB_A_MIB = 1024
 _ROUNDS = 3
 _REQUEST_EVENTS = 1000
 _TENANTS = [f"tenant-{number:02}" for number in range(50)]
@@ -155,24 +151,10 @@ def _memory(folder: Path, influx: Influx) -> Line:
     override_settings(database_url=f"sqlite:///{ledger}", influx_url=influx.url)
     command = [str(Path(sys.executable).parent / "meterline"), "work", "--once"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    peak = _watch_memory(process)
+    peak = watch_memory(process)
     found = influx.value('SELECT count("quantity") FROM "usage"')
     if process.returncode or found != BACKLOG:
         raise AssertionError(f"exit code {process.returncode}, {found} points")
-    mib = peak / _KIB_A_MIB
+    mib = peak / KIB_A_MIB
     name = f"MiB to ship a backlog of {BACKLOG:,} events / {ASKED_MIB} MiB"
     return Line(name, mib, ASKED_MIB, mib / ASKED_MIB, "<= 1")
-
-
-def _watch_memory(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process to end; return the most memory it had, in KiB.
-
-    Resource usage would do, but it counts what this process had when it started the other one.
-    """
-    peak = 0
-    while process.poll() is None:
-        with suppress(OSError):
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            peak = max(peak, *(int(found) for found in _PEAK.findall(status)), 0)
-        time.sleep(_POLL_SECONDS)
-    return peak

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cli import schema
 from cli.findings import STALE_AFTER, Finding
+from cli.grafana_health import examine_grafana
 from cli.influx_health import examine_influx
 from cli.wiring import Wiring, connect
 from collector.attribution.claims import make_keys
@@ -19,6 +20,7 @@ from collector.facts.claim import Claim, ClaimKind
 from costing.pricing.snapshots import find_catalogue, installed_package, read_installed
 from costing.pricing.store import read_laid
 from ledger.batches import measure_backlog
+from ledger.budget_notices import measure_undelivered
 from ledger.engine import is_postgresql
 from ledger.errors import MeterlineError
 from ledger.gaps import find_gaps
@@ -33,7 +35,7 @@ Check = Callable[[Wiring], Iterator[Finding]]
 
 @click.command()
 def doctor() -> None:
-    """Check settings, prices, ledger and InfluxDB; exit with 1 if something is wrong."""
+    """Check settings, prices, ledger, InfluxDB and Grafana; exit with 1 if something is wrong."""
     marks = {True: "ok   ", False: "WRONG", None: "note "}
     wrong = False
     for finding in _examine():
@@ -54,7 +56,9 @@ def _examine() -> Iterator[Finding]:
     yield from _guarded(_prices, wiring)
     yield from _guarded(_ledger, wiring)
     yield from _guarded(_attribution, wiring)
+    yield from _guarded(_notices, wiring)
     yield from _guarded(examine_influx, wiring)
+    yield from _guarded(examine_grafana, wiring)
 
 
 def _guarded(check: Check, wiring: Wiring) -> Iterator[Finding]:
@@ -165,6 +169,22 @@ def _owners(wiring: Wiring) -> list[Claim]:
         for owner, _ in (parse_owned(secret.get_secret_value()) if secret else ())
         if owner is not None
     ]
+
+
+def _notices(wiring: Wiring) -> Iterator[Finding]:
+    with operator_session(wiring.engine) as session:
+        found = measure_undelivered(session)
+    if found.failed:
+        yield Finding(
+            ok=None, text=f"{found.failed} notices of budgets were given up; see docs/budgets.md"
+        )
+    if found.oldest is not None:
+        age = wiring.clock() - found.oldest
+        yield Finding(
+            ok=age < STALE_AFTER,
+            text=f"{found.waiting} notices of budgets wait, the oldest for"
+            f" {age.total_seconds():.0f} s",
+        )
 
 
 def _file(wiring: Wiring) -> Iterator[Finding]:

@@ -2,13 +2,17 @@
 
 import signal
 import threading
+from fractions import Fraction
 from functools import partial
 
 import click
 
 from cli.schema import require_current
 from cli.wiring import connect
+from exporter.watch import Watch
 from ledger.errors import UnavailableError
+from ledger.money import parse_usd
+from ledger.settings import Settings
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -29,7 +33,7 @@ def exporter(host: str, port: int) -> None:
         require_current(wiring.engine)
     except UnavailableError as error:  # that, too, is to be seen by who scrapes
         tell(f"waiting: {error.message}")
-    collectors = choose_collectors(ships=wiring.target is not None)
+    collectors = choose_collectors(_watch(wiring.settings), ships=wiring.target is not None)
     scrape = Scrape(wiring.engine, collectors, clock=wiring.clock, tell=tell)
     # Blocked here and so in every thread that is started: the one that waits for them gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
@@ -41,3 +45,13 @@ def exporter(host: str, port: int) -> None:
         signal.sigwait(_ENDING)
         server.shutdown()
         serving.join()
+
+
+def _watch(settings: Settings) -> Watch:
+    """Return the limits of the settings, exactly."""
+    return Watch(
+        tenants=settings.metrics_tenants,
+        ai_share=Fraction(settings.alert_ai_share),
+        ai_amount=parse_usd(f"{settings.alert_ai_usd:f}"),
+        hour_amount=parse_usd(f"{settings.alert_hour_usd:f}"),
+    )

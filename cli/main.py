@@ -6,10 +6,12 @@ import click
 
 from cli import (
     accounts,
+    budgets,
     data,
     database,
     doctor,
     exporter,
+    grafana,
     influx,
     journal,
     mappings,
@@ -56,6 +58,7 @@ main.add_command(accounts.tenant)
 main.add_command(accounts.key)
 main.add_command(mappings.mapping)
 main.add_command(users.user)
+main.add_command(budgets.budget)
 main.add_command(data.import_file)
 main.add_command(data.export)
 main.add_command(working.work)
@@ -65,6 +68,7 @@ main.add_command(repricing.reprice)
 main.add_command(journal.journal)
 main.add_command(verifying.verify_ledger)
 main.add_command(influx.influx)
+main.add_command(grafana.grafana)
 main.add_command(retention.retention)
 main.add_command(serve.serve)
 main.add_command(exporter.exporter)

@@ -18,6 +18,8 @@ def server_options(host: str, port: int, *, workers: int) -> dict[str, Any]:
         "bind": f"{host}:{port}",
         "workers": workers,
         "threads": 16,
+        # The gateway takes queries of Grafana in the address; 4,094 bytes are few for a long one.
+        "limit_request_line": 8190,
         "worker_class": "gthread",
         "proc_name": "meterline",
         "control_socket_disable": True,

@@ -4,6 +4,7 @@ from flask import Flask
 
 from api.app import create_app
 from api.services import Services
+from cli.counting import CounterWriter
 from cli.wiring import connect, open_ledger
 
 
@@ -21,5 +22,8 @@ def create(*, was_checked: bool = False) -> Flask:
         reception=wiring.reception,
         settings=wiring.settings,
         clock=wiring.clock,
+        embedding=wiring.embedding,
     )
-    return create_app(services)
+    app = create_app(services)
+    CounterWriter(wiring.engine, services.counters).start()
+    return app

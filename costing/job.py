@@ -4,8 +4,9 @@ Work is proportional to new events, not to history. A batch and what it adds to 
 finished in one transaction, so a killed worker leaves the batch as it found it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -14,26 +15,23 @@ from typing import NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from costing.backpricing import Page, Place, backprice, list_unpriced_tenants
+from costing.batches import cost_batches, cost_pending
 from costing.changes import keeping_rates, read_needed, write_changes
+from costing.hours import list_outgrown, prune_hours, rebuild_hours
 from costing.pricing.books import read_kept
 from costing.pricing.flat import FlatMap
 from costing.pricing.reader import BookReader
 from costing.pricing.resolution import Book
-from costing.recompute import Change, recompute
+from costing.recompute import recompute
 from costing.rollup import Pricing, Rater
-from costing.store import Cause, lock_costing, sum_batches
-from ledger.batches import Claim, claim_batches, finish_batches, list_pending_tenants
+from costing.store import Cause, lock_costing
+from ledger.batches import Claim, list_pending_tenants
 from ledger.days import book_days
 from ledger.engine import is_postgresql
 from ledger.errors import UnavailableError
-from ledger.models import usage_rollups_daily
-from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups
-from ledger.session import BusyError, TenantSession, insist, operator_session, tenant_session
+from ledger.session import BusyError, insist, operator_session, tenant_session
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import find_tenants, get_tenant, list_tenants
-
-CLAIM_EVENTS = 20_000
-"""Most events costed in one transaction, unless a single batch is larger."""
 
 TENANTS_AT_ONCE = 4
 """Tenants that one worker costs at a time on PostgreSQL, each in transactions of its own: while one
@@ -95,6 +93,7 @@ class Costing:
             newest, book = self._reader.read(session)
             pending = list_pending_tenants(session)
             unpriced = [] if newest == self._backpriced_until else list_unpriced_tenants(session)
+            outgrown = list_outgrown(session, now=now)
         cost = partial(self._run_tenant, book=book, now=now, wait=wait)
         outcomes = self._run_all(pending, partial(self._try_tenant, cost))
         # A price that came, or a worker that starts: what waits for a price is looked through.
@@ -102,6 +101,7 @@ class Costing:
         priced = self._run_all(unpriced, partial(self._try_tenant, price))
         if not any(outcome.failures for outcome in priced):
             self._backpriced_until = newest
+        self._prune(outgrown, now=now)
         failures = chain.from_iterable(outcome.failures for outcome in (*outcomes, *priced))
         return Outcome(
             sum(outcome.batches for outcome in outcomes),
@@ -131,6 +131,8 @@ class Costing:
         now: datetime,
     ) -> int:
         """Recompute rollups from raw usage, of one tenant or of all; return the rows mended.
+
+        Rows of hours are counted, too.
 
         Args:
             tenant_id: the tenant, or None for all.
@@ -199,9 +201,9 @@ class Costing:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 if not lock_costing(session, now=now, wait=wait):
                     return Claim([], None)
-                return _cost_batches(session, pricing, until, ships=self._ships, now=now)
+                return cost_batches(session, pricing, until, ships=self._ships, now=now)
 
-        return Outcome(_cost_pending(lambda until: self._write(partial(cost_some, until), now=now)))
+        return Outcome(cost_pending(lambda until: self._write(partial(cost_some, until), now=now)))
 
     def _backprice_tenant(self, tenant: Tenant, *, book: Book, now: datetime) -> Outcome:
         pricing = Pricing(book=book, tenant=tenant)
@@ -216,6 +218,16 @@ class Costing:
             rows += priced
         return Outcome(0, backpriced=rows)
 
+    def _prune(self, tenant_ids: Sequence[TenantId], *, now: datetime) -> None:
+        for tenant_id in tenant_ids:
+            # Whoever is in the way: the next run comes by again.
+            with (
+                suppress(BusyError),
+                tenant_session(self._engine, tenant_id, write=True) as session,
+            ):
+                if lock_costing(session, now=None, wait=False):
+                    prune_hours(session, now=now)
+
     def _rebuild_tenant(
         self, tenant: Tenant, book: Book, *, lost_version: str | None, now: datetime
     ) -> int:
@@ -224,13 +236,17 @@ class Costing:
         def repair() -> int:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 lock_costing(session, now=now)
-                _cost_pending(partial(_cost_batches, session, pricing, ships=self._ships, now=now))
+                cost_pending(partial(cost_batches, session, pricing, ships=self._ships, now=now))
                 rater = Rater(pricing=pricing, kept=read_kept(session))
                 found = recompute(session, rater, lost_version=lost_version)
                 read_needed(session, (), found.lost)
                 book_days(session, tenant, (key.date for key in found.rows), now=now)
                 write_changes(session, tenant, found.changes, cause=Cause.REPAIR, now=now)
-                return len(found.changes)
+                rows = {
+                    **found.rows,
+                    **{change.after.key: change.after for change in found.changes},
+                }
+                return len(found.changes) + rebuild_hours(session, rows.values(), now=now)
 
         # What has piled up is costed in short transactions; little is left for the long one.
         self._run_tenant(tenant, book=book, now=now, wait=True)
@@ -246,54 +262,3 @@ def _at_once(engine: sa.Engine) -> int:
     pool = engine.pool
     kept = pool.size() if isinstance(pool, sa.QueuePool) else 1
     return min(TENANTS_AT_ONCE, kept)
-
-
-def _cost_pending(cost_some: Callable[[int | None], Claim]) -> int:
-    """Cost what was pending at first; what is booked meanwhile is for the next pass.
-
-    So a tenant that is booked all the time keeps no other one waiting.
-    """
-    done = 0
-    until: int | None = None
-    while True:
-        batch_ids, until = cost_some(until)
-        done += len(batch_ids)
-        if not batch_ids or batch_ids[-1] == until:
-            return done
-
-
-def _cost_batches(
-    session: TenantSession, pricing: Pricing, until: int | None, *, ships: bool, now: datetime
-) -> Claim:
-    claim = claim_batches(session, max_events=CLAIM_EVENTS, until=until)
-    if not claim.batch_ids:
-        return claim
-    # Corrections come second, and what they change is journalled by itself.
-    for cause, sums in sum_batches(session, claim.batch_ids).items():
-        if sums:
-            changes = _add_usage(session, pricing, sums)
-            write_changes(session, pricing.tenant, changes, cause=cause, now=now)
-    finish_batches(session, claim.batch_ids, ships=ships)
-    return claim
-
-
-def _add_usage(
-    session: TenantSession, pricing: Pricing, sums: Mapping[RollupKey, Tally]
-) -> list[Change]:
-    rows = _read_touched(session, sums)
-    named = {row.price_version for row in rows.values()}
-    new = [pricing.rates_of(key) for key in sums.keys() - rows.keys()]
-    rater = Rater(pricing=pricing, kept=read_needed(session, named, new))
-    return [
-        Change(rows.get(key), rater.add_usage(rows.get(key), key, tally))
-        for key, tally in sums.items()
-    ]
-
-
-def _read_touched(
-    session: TenantSession, sums: Mapping[RollupKey, Tally]
-) -> dict[RollupKey, RollupRow]:
-    columns = usage_rollups_daily.c
-    dates = sorted({key.date for key in sums})
-    ids = sorted({key.rollup_id for key in sums})
-    return read_rollups(session, columns.date.in_(dates), columns.rollup_id.in_(ids))

@@ -9,7 +9,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from ledger.batches import OPENING_BATCH
-from ledger.columns import is_among, whole_sum
+from ledger.columns import is_among, utc_hour, whole_sum
+from ledger.hours import NO_PART, HourKey, HourPart
 from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.models import (
     costing_state,
@@ -22,7 +23,7 @@ from ledger.models import (
     usage_tombstones,
 )
 from ledger.postgresql import waiting_patiently
-from ledger.rollups import RollupKey, RollupRow, Tally
+from ledger.rollups import EMPTY_TALLY, RollupKey, RollupRow, Tally
 from ledger.sequence import take_numbers
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
@@ -44,19 +45,34 @@ class Cause(StrEnum):
     REPRICE = "reprice"
 
 
-def sum_batches(
-    session: TenantSession, batch_ids: Sequence[int]
-) -> dict[Cause, dict[RollupKey, Tally]]:
-    """Return what the rows of these batches come to: new usage apart from corrections."""
+class BatchSums(NamedTuple):
+    """What the rows of some batches come to.
+
+    Attributes:
+        tallies: of rollup rows, new usage apart from corrections.
+        hours: how all of it is spread over hours.
+    """
+
+    tallies: dict[Cause, dict[RollupKey, Tally]]
+    hours: dict[HourKey, HourPart]
+
+
+def sum_batches(session: TenantSession, batch_ids: Sequence[int]) -> BatchSums:
+    """Return what the rows of these batches come to."""
     # Without the range SQLite reads all usage of the tenant, to have it in the order of days.
     within = _RAW.batch_id.between(min(batch_ids), max(batch_ids))
     claimed = is_among(_RAW.batch_id, batch_ids, session.connection)
-    sums: dict[Cause, dict[RollupKey, Tally]] = {Cause.LATE: {}, Cause.CORRECTION: {}}
-    query = _sums(session.tenant_id, _RAW.corrects).where(within, claimed)
-    for *row, corrects in session.connection.execute(query.group_by(_RAW.corrects)):
-        cause = Cause.CORRECTION if corrects else Cause.LATE
-        sums[cause].update([_read_sum(row)])
-    return sums
+    found = BatchSums({Cause.LATE: {}, Cause.CORRECTION: {}}, {})
+    more = (_RAW.corrects, utc_hour(_RAW.time))
+    query = _sums(session.tenant_id, *more).where(within, claimed).group_by(*more)
+    for *row, corrects, hour in session.connection.execute(query):
+        key, tally = _read_sum(row)
+        of_cause = found.tallies[Cause.CORRECTION if corrects else Cause.LATE]
+        of_cause[key] = of_cause.get(key, EMPTY_TALLY).plus(tally)
+        hour_key = HourKey(key.date, hour, key.rollup_id)
+        part = HourPart(tally.events, tally.measures.quantity)
+        found.hours[hour_key] = found.hours.get(hour_key, NO_PART).plus(part)
+    return found
 
 
 def sum_costed(
@@ -65,6 +81,26 @@ def sum_costed(
     """Return what all costed events of a tenant come to, opening balances left out."""
     query = _sums(tenant_id).where(_RAW.batch_id != OPENING_BATCH, is_costed(tenant_id))
     return dict(map(_read_sum, session.connection.execute(query)))
+
+
+def sum_hours(session: TenantSession, start: date) -> dict[HourKey, HourPart]:
+    """Return what all costed events of a tenant's dates from `start` on come to, by hours."""
+    hour = utc_hour(_RAW.time)
+    query = (
+        sa.select(*_KEY, hour, whole_sum(_RAW["count"]), whole_sum(_RAW.quantity))
+        .where(
+            _RAW.tenant_id == session.tenant_id,
+            _RAW.date >= start,
+            _RAW.batch_id != OPENING_BATCH,
+            is_costed(session.tenant_id),
+        )
+        .group_by(*_KEY, hour)
+    )
+    found: dict[HourKey, HourPart] = {}
+    for *parts, hour_start, count, quantity in session.connection.execute(query):
+        key = RollupKey(*parts)
+        found[HourKey(key.date, hour_start, key.rollup_id)] = HourPart(count, quantity)
+    return found
 
 
 def is_costed(tenant_id: TenantId) -> sa.ColumnElement[bool]:

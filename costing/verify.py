@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from costing.export import read_export, write_csv
+from costing.hours import find_untied
 from costing.pricing.books import Kept, read_kept
 from costing.pricing.flat import FlatMap
 from costing.pricing.resolution import Book
@@ -22,7 +23,7 @@ from ledger.difference import Difference
 from ledger.errors import MeterlineError
 from ledger.models import usage_batches, usage_metrics
 from ledger.money import Nanos, parse_usd
-from ledger.rollups import RollupRow
+from ledger.rollups import RollupKey, RollupRow
 from ledger.session import OperatorSession, TenantSession, operator_session
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import list_tenants
@@ -85,6 +86,7 @@ def _verify_tenant(
         return _difference(tenant.tenant_id, change)
     for difference in (
         *_pending_differences(session, tenant.tenant_id),
+        *_hour_differences(session, tenant.tenant_id, recomputed.rows.values()),
         *_journal_differences(session, tenant.tenant_id, recomputed.rows.values()),
     ):
         return difference
@@ -98,6 +100,18 @@ def _verify_tenant(
         pending=measure_backlog(session, tenant.tenant_id),
     )
     return _csv_difference(session, totals) or totals
+
+
+def _hour_differences(
+    session: OperatorSession, tenant_id: TenantId, rows: Iterable[RollupRow]
+) -> Iterator[Difference]:
+    for key, right, part in find_untied(session, tenant_id, rows):
+        yield Difference(
+            tenant_id=tenant_id,
+            where=f"hours of {_name(key)}: count, quantity",
+            expected=str(tuple(right)),
+            found=str(tuple(part)),
+        )
 
 
 def _damage(tenant_id: TenantId, what: str) -> Difference:
@@ -140,7 +154,7 @@ def _journal_difference(
 
 def _difference(tenant_id: TenantId, change: Change) -> Difference:
     before, after = change
-    key = " ".join(str(part) for part in after.key if part is not None)
+    key = _name(after.key)
     if before is None:
         return Difference(
             tenant_id=tenant_id,
@@ -150,6 +164,10 @@ def _difference(tenant_id: TenantId, change: Change) -> Difference:
         )
     field, expected, found = next(_unequal(after, before))
     return Difference(tenant_id=tenant_id, where=f"{key}: {field}", expected=expected, found=found)
+
+
+def _name(key: RollupKey) -> str:
+    return " ".join(str(part) for part in key if part is not None)
 
 
 def _unequal(expected: RollupRow, found: RollupRow) -> Iterator[tuple[str, str, str]]:

@@ -1,36 +1,9 @@
 """Every metric that a scrape can show, as data. A metric that is not here cannot be served."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from exporter import budgets
+from exporter.metric import Kind, Metric
 
-
-class Kind(StrEnum):
-    """Whether a value only ever grows."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metric:
-    """What a metric is.
-
-    Attributes:
-        name: in full, with its unit and, of a counter, `_total`.
-        kind: its type in Prometheus.
-        unit: what a value counts, the last word of the name; empty where it only says yes or no.
-        help: what it says; also when it is not there.
-        labels: their names.
-    """
-
-    name: str
-    kind: Kind = Kind.GAUGE
-    unit: str = ""
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-METRICS = (
+METRICS: tuple[Metric, ...] = (
     Metric(
         name="meterline_ledger_up",
         help="1 where the ledger answers this scrape, else 0 and no figures.",
@@ -65,6 +38,16 @@ METRICS = (
         name="meterline_costing_last_run_timestamp_seconds",
         unit="seconds",
         help="When usage of any tenant was last costed, as Unix time; absent before the first.",
+    ),
+    Metric(
+        name="meterline_rollups_complete_until_timestamp_seconds",
+        unit="seconds",
+        help="All usage that was booked until then is in the rollups, as Unix time.",
+    ),
+    Metric(
+        name="meterline_rollups_newest_hour_timestamp_seconds",
+        unit="seconds",
+        help="Start of the newest UTC hour with costed usage, as Unix time; absent without any.",
     ),
     Metric(
         name="meterline_unpriced_rows",
@@ -139,6 +122,130 @@ METRICS = (
         unit="seconds",
         help="When shipping failed last, as Unix time; absent where it never did.",
     ),
+    Metric(
+        name="meterline_today_usages",
+        unit="usages",
+        help="Usages of today, each tenant's own day, that are costed; corrections carry a sign.",
+        labels=("channel", "source", "feature"),
+    ),
+    Metric(
+        name="meterline_today_cost_usd",
+        unit="usd",
+        help="What those of them cost that have a price; as all costs here an indication.",
+        labels=("channel", "source", "feature"),
+    ),
+    Metric(
+        name="meterline_today_unpriced_usages",
+        unit="usages",
+        help="Those of them that nothing has a price for.",
+        labels=("channel", "source", "feature"),
+    ),
+    Metric(
+        name="meterline_today_active_tenants",
+        unit="tenants",
+        help="Tenants with costed usage on their today.",
+    ),
+    Metric(
+        name="meterline_today_ai_share_ratio",
+        unit="ratio",
+        help="AI's part of what all tenants spent today; absent where it is not known.",
+    ),
+    Metric(
+        name="meterline_tenant_today_cost_usd",
+        unit="usd",
+        help="What those tenants spent today that spent most; the others together are _other.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_tenant_today_ai_cost_usd",
+        unit="usd",
+        help="What the same tenants spent on AI today; the others together are _other.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_tenant_today_ai_share_ratio",
+        unit="ratio",
+        help="AI's part of what the same tenants spent today; absent where it is not known.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_high_ai_tenants",
+        unit="tenants",
+        help="Tenants whose AI spend today is over both limits, all of them.",
+    ),
+    Metric(
+        name="meterline_high_ai_cost_usd",
+        unit="usd",
+        help="What each of them spent on AI today, of at most 1,000, those that spent most.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_high_ai_share_ratio",
+        unit="ratio",
+        help="AI's part of what each of these tenants spent today.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_ai_share_unknown_tenants",
+        unit="tenants",
+        help="Tenants with AI usage today that has no price, so that AI's share is not known.",
+    ),
+    Metric(
+        name="meterline_hour_costly_tenants",
+        unit="tenants",
+        help="Tenants that spent much in this UTC hour or the one before, all of them.",
+    ),
+    Metric(
+        name="meterline_hour_cost_usd",
+        unit="usd",
+        help="What each of them spent in the dearer hour, of at most 250 tenants.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_hour_burn_ratio",
+        unit="ratio",
+        help="That by the tenant's usual hour of the last 7 days; absent with fewer than 12 hours.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_hour_ai_costly_tenants",
+        unit="tenants",
+        help="Tenants that spent much on AI in this UTC hour or the one before, all of them.",
+    ),
+    Metric(
+        name="meterline_hour_ai_cost_usd",
+        unit="usd",
+        help="What each of them spent on AI in the dearer hour, of at most 250 tenants.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_hour_ai_burn_ratio",
+        unit="ratio",
+        help="That by the tenant's usual hour of AI spend; absent with fewer than 12 such hours.",
+        labels=("tenant",),
+    ),
+    Metric(
+        name="meterline_intake_results_total",
+        kind=Kind.COUNTER,
+        unit="results",
+        help="What servers answered to submitted events.",
+        labels=("status",),
+    ),
+    Metric(
+        name="meterline_intake_rejections_total",
+        kind=Kind.COUNTER,
+        unit="rejections",
+        help="Those of them that reject, by the error code; absent before the first of each.",
+        labels=("reason",),
+    ),
+    Metric(
+        name="meterline_http_request_duration_seconds",
+        kind=Kind.HISTOGRAM,
+        unit="seconds",
+        help="How long servers took for requests, until the end of the answer was handed over.",
+        labels=("route", "status"),
+    ),
+    *budgets.METRICS,
 )
 
 CATALOGUE = {metric.name: metric for metric in METRICS}

@@ -2,35 +2,46 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
 
+from exporter.budgets import collect_budgets
+from exporter.burning import collect_burning
+from exporter.metric import Sample, Spread
+from exporter.serving import collect_serving
+from exporter.spending import collect_spending
+from exporter.store import read_newest_hour
+from exporter.watch import Watch
 from ledger.batches import measure_backlog, read_last_costed
 from ledger.missing import Missing, measure_flat_rated, measure_unpriced
 from ledger.session import OperatorSession
 from ledger.shipping import measure_unshipped, read_health
 from ledger.units import load_catalogue
 
-
-class Sample(NamedTuple):
-    """A value of a metric of the catalogue, and the values of its labels in their order."""
-
-    name: str
-    value: float
-    labels: tuple[str, ...] = ()
-
-
-Collect = Callable[[OperatorSession, datetime], Iterator[Sample]]
+Collect = Callable[[OperatorSession, datetime], Iterator[Sample | Spread]]
 """Returns what one transaction sees at an instant."""
 
 
-def choose_collectors(*, ships: bool) -> Mapping[str, Collect]:
-    """Return the collectors by name; that of the relay only where InfluxDB is configured."""
+def choose_collectors(watch: Watch, *, ships: bool) -> Mapping[str, Collect]:
+    """Return the collectors by name, in the order in which a scrape asks them.
+
+    Args:
+        watch: which tenants have series.
+        ships: InfluxDB is configured; without it there is no collector of the relay.
+    """
     relay: dict[str, Collect] = {"relay": collect_relay} if ships else {}
-    return {"costing": collect_costing, "prices": collect_prices, **relay}
+    return {
+        "costing": collect_costing,
+        "prices": collect_prices,
+        **relay,
+        "serving": collect_serving,
+        "spending": partial(collect_spending, watch),
+        "burning": partial(collect_burning, watch),
+        "budgets": collect_budgets,
+    }
 
 
 def collect_costing(session: OperatorSession, now: datetime) -> Iterator[Sample]:
-    """What waits for costing, and when it was last done."""
+    """What waits for costing, when it was last done, and how fresh that leaves the rollups."""
     waits = measure_backlog(session)
     yield Sample("meterline_costing_backlog_batches", waits.batches)
     yield Sample("meterline_costing_backlog_events", waits.events)
@@ -38,6 +49,11 @@ def collect_costing(session: OperatorSession, now: datetime) -> Iterator[Sample]
     costed_at = read_last_costed(session)
     if costed_at is not None:
         yield Sample("meterline_costing_last_run_timestamp_seconds", costed_at.timestamp())
+    until = now if waits.oldest is None else min(waits.oldest, now)
+    yield Sample("meterline_rollups_complete_until_timestamp_seconds", until.timestamp())
+    newest = read_newest_hour(session, now=now)
+    if newest is not None:
+        yield Sample("meterline_rollups_newest_hour_timestamp_seconds", newest.timestamp())
 
 
 def collect_prices(session: OperatorSession, now: datetime) -> Iterator[Sample]:

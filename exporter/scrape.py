@@ -6,11 +6,16 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from prometheus_client import Metric as Family
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import CATALOGUE, Kind, Metric
-from exporter.collectors import Collect, Sample
+from exporter.catalogue import CATALOGUE
+from exporter.collectors import Collect
+from exporter.metric import Kind, Metric, Sample, Spread
 from ledger.clock import Clock
 from ledger.errors import MeterlineError
 from ledger.models import tenants
@@ -44,14 +49,14 @@ class Scrape(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Return the families that have samples. Nothing that goes wrong is raised."""
-        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        families: dict[str, Family] = {}
         for sample in self._sample():
             if sample.name not in families:
                 families[sample.name] = _make_family(CATALOGUE[sample.name])
-            families[sample.name].add_metric(sample.labels, sample.value)
+            _add(families[sample.name], sample)
         yield from families.values()
 
-    def _sample(self) -> Iterator[Sample]:
+    def _sample(self) -> Iterator[Sample | Spread]:
         # Asked first and once: where nobody answers, a scrape must not wait for every collector.
         is_up = self._ask("ledger", _read_one_row) is not None
         yield Sample("meterline_ledger_up", is_up)
@@ -63,7 +68,7 @@ class Scrape(Collector):
             yield Sample("meterline_scrape_collector_success", found is not None, (name,))
             yield Sample("meterline_scrape_collector_duration_seconds", took, (name,))
 
-    def _ask(self, name: str, collect: Collect) -> list[Sample] | None:
+    def _ask(self, name: str, collect: Collect) -> list[Sample | Spread] | None:
         """Return the samples of a collector, or None and tell why there are none."""
         try:
             with operator_session(self._engine) as session:
@@ -81,11 +86,28 @@ class Scrape(Collector):
         return None
 
 
-def _read_one_row(session: OperatorSession, _now: datetime) -> Iterator[Sample]:
+def _read_one_row(session: OperatorSession, _now: datetime) -> Iterator[Sample | Spread]:
     session.connection.execute(sa.select(tenants.c.tenant_id).limit(1)).first()
     yield from ()
 
 
-def _make_family(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
-    make = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+def _make_family(metric: Metric) -> Family:
+    make = _FAMILIES[metric.kind]
     return make(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
+
+
+def _add(family: Family, sample: Sample | Spread) -> None:
+    match family, sample:
+        case HistogramMetricFamily(), Spread():
+            family.add_metric(sample.labels, list(sample.counts.items()), sample.total)
+        case CounterMetricFamily() | GaugeMetricFamily(), Sample():
+            family.add_metric(sample.labels, sample.value)
+        case _:
+            raise TypeError(f"{sample.name} is a {family.type}; it is shown as another kind")
+
+
+_FAMILIES: Mapping[Kind, Callable[..., Family]] = {
+    Kind.COUNTER: CounterMetricFamily,
+    Kind.GAUGE: GaugeMetricFamily,
+    Kind.HISTOGRAM: HistogramMetricFamily,
+}

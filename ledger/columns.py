@@ -124,6 +124,24 @@ def _seconds_of_instant(element: epoch_seconds, compiler: SQLCompiler, **options
     return f"CAST(floor(extract(epoch FROM {instant})) AS BIGINT)"
 
 
+class utc_hour(sa.sql.functions.FunctionElement[datetime]):  # noqa: N801 - as above
+    """The start of the UTC hour in which an instant lies."""
+
+    inherit_cache = True
+    type = UtcDateTime()
+
+
+@compiles(utc_hour, "sqlite")
+def _utc_hour_of_text(element: utc_hour, compiler: SQLCompiler, **options: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **options)}, 1, 13) || ':00:00.000000'"
+
+
+@compiles(utc_hour, "postgresql")
+def _utc_hour_of_instant(element: utc_hour, compiler: SQLCompiler, **options: Any) -> str:
+    # The hours of the session's zone may begin at half past.
+    return f"date_trunc('hour', {compiler.process(element.clauses, **options)}, 'UTC')"
+
+
 def measure_columns() -> list[sa.Column[Any]]:
     """Return fresh columns for `Measures`, in its order."""
     quantity, *counts = MEASURE_COLUMNS

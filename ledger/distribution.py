@@ -15,6 +15,7 @@ BY_TENANT = (
     "usage_batches",
     "costing_state",
     "usage_rollups_daily",
+    "usage_rollups_hourly",
     "usage_checkpoints",
     "usage_journal",
     "unshipped_batches",
@@ -23,6 +24,12 @@ BY_TENANT = (
     "quarantined_points",
     "relay_holds",
     "unattributed_usage",
+    "budget_revisions",
+    "budget_evaluations",
+    "budget_standings",
+    "budget_crossings",
+    "budget_notices",
+    "usage_anomalies",
 )
 """Tables that grow with usage: rows of one tenant lie on one node, together."""
 
@@ -39,6 +46,8 @@ ON_ONE_NODE = frozenset(
         "relay_health",
         "provider_mappings",
         "price_entries",
+        "grafana_orgs",
+        "server_counters",
     }
 )
 """Small tables that are read by themselves: they stay where they are."""

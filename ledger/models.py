@@ -5,7 +5,11 @@ import sqlalchemy as sa
 from ledger import (
     account_models,
     attribution_models,
+    budget_models,
+    counter_models,
     fact_models,
+    grafana_models,
+    hour_models,
     price_models,
     registry,
     shipping_models,
@@ -24,8 +28,17 @@ relay_state = shipping_models.relay_state
 quarantined_points = shipping_models.quarantined_points
 relay_holds = shipping_models.relay_holds
 relay_health = shipping_models.relay_health
+grafana_orgs = grafana_models.grafana_orgs
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage
+server_counters = counter_models.server_counters
+usage_rollups_hourly = hour_models.usage_rollups_hourly
+budget_revisions = budget_models.budget_revisions
+budget_evaluations = budget_models.budget_evaluations
+budget_standings = budget_models.budget_standings
+budget_crossings = budget_models.budget_crossings
+budget_notices = budget_models.budget_notices
+usage_anomalies = budget_models.usage_anomalies
 
 VERSION_TABLE = "meterline_version"
 """Where Alembic keeps the revision; the host may have a version table of its own."""
@@ -143,6 +156,8 @@ costing_state = sa.Table(
     metadata,
     sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("costed_at", UtcDateTime),
+    # The first local date whose hours are kept; none before its usage was ever summed by hours.
+    sa.Column("hours_from", sa.Date),
 )
 
 usage_rollups_daily = sa.Table(

@@ -65,6 +65,19 @@ def parse_web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def parse_receiver(text: str) -> str:
+    """Check an address that we post to: it may have a path and a query, and no password.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    path, separator, query = text.partition("?")
+    if "#" in text or not _PRINTABLE.fullmatch(text):
+        raise ValueError("has characters that no address has, or a fragment")
+    parse_web_address(path)
+    return f"{path}{separator}{query}"
+
+
 def is_trustworthy(place: str) -> bool:
     """Whether public keys can come from there unchanged: a file, https, or this machine."""
     if "://" not in place:

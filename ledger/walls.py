@@ -23,6 +23,7 @@ TENANT_MAY = {
     "usage_batches": "SELECT, INSERT, DELETE",
     "costing_state": "SELECT, INSERT, UPDATE",
     "usage_rollups_daily": "SELECT, INSERT, UPDATE",
+    "usage_rollups_hourly": _ALL,
     "usage_checkpoints": "SELECT, INSERT, DELETE",
     "usage_journal": "SELECT, INSERT",
     "unshipped_batches": _ALL,
@@ -31,6 +32,12 @@ TENANT_MAY = {
     "quarantined_points": _ALL,
     "relay_holds": _ALL,
     "unattributed_usage": "SELECT, INSERT, UPDATE",
+    "budget_revisions": "SELECT, INSERT",
+    "budget_evaluations": "SELECT, INSERT, UPDATE",
+    "budget_standings": _ALL,
+    "budget_crossings": "SELECT, INSERT",
+    "budget_notices": "SELECT, INSERT, UPDATE",
+    "usage_anomalies": "SELECT, INSERT, DELETE",
     "price_books": _READ,
 }
 """What a tenant's transaction may do, with its own rows alone where rows belong to tenants."""
@@ -45,6 +52,8 @@ TENANT_MAY_NOT = frozenset(
         "relay_health",
         "provider_mappings",
         "price_entries",
+        "grafana_orgs",
+        "server_counters",
     }
 )
 """Tables that no tenant's transaction sees: who comes in, and how it goes with the whole."""

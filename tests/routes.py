@@ -24,13 +24,17 @@ class Access(NamedTuple):
     cookie: bool = True
     public: bool = False
     page: bool = False
+    influx_forms: bool = False
 
 
 PUBLIC = Access(public=True)
 BILLING = Access(roles=(Role.TENANT_ADMIN,), scope=Scope.READ, tenant=True)
+USAGE_PAGE = BILLING._replace(scope=None, page=True)
 GRID = Access(roles=(Role.ROOT_ADMIN, Role.OPS), scope=Scope.READ, tenant=False)
 KEEPING = Access(roles=(Role.ROOT_ADMIN,), scope=Scope.TENANTS, tenant=False)
 MAPPINGS_PAGE = KEEPING._replace(scope=None, page=True)
+EMBEDDING = Access(roles=(Role.TENANT_ADMIN, Role.ROOT_ADMIN, Role.OPS))
+SERIES = Access(scope=Scope.SERIES, cookie=False, influx_forms=True)
 EVERY_ROLE = Access(roles=tuple(Role), page=True)
 
 ROUTES: dict[tuple[str, str], Access] = {
@@ -47,6 +51,8 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("PUT", "/api/admin/tenants/<tenant_id>"): KEEPING,
     ("GET", "/api/admin/usage/tenants"): GRID,
+    ("GET", "/api/billing/budgets"): BILLING,
+    ("PUT", "/api/billing/budgets"): BILLING._replace(scope=None),
     ("GET", "/api/billing/usage/export"): BILLING,
     ("GET", "/api/billing/usage/features"): BILLING,
     ("GET", "/api/billing/usage/series"): BILLING,
@@ -54,6 +60,9 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("GET", "/api/openapi.json"): PUBLIC,
     ("POST", "/api/session-links"): Access(roles=tuple(Role), cookie=False),
     ("POST", "/api/v1/events"): Access(scope=Scope.INGEST, cookie=False),
+    ("GET", "/grafana/auth"): EMBEDDING,
+    ("GET", "/grafana/influx/query"): SERIES,
+    ("POST", "/grafana/influx/query"): SERIES,
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/signin"): PUBLIC,
@@ -63,7 +72,9 @@ ROUTES: dict[tuple[str, str], Access] = {
     ("POST", "/webhooks/sendgrid"): PUBLIC,  # by signature, as the next two
     ("POST", "/webhooks/twilio/calls"): PUBLIC,
     ("POST", "/webhooks/twilio/messages"): PUBLIC,
-    ("GET", "/usage"): BILLING._replace(scope=None, page=True),
+    ("GET", "/usage"): USAGE_PAGE,
+    ("POST", "/usage/budgets"): USAGE_PAGE,
+    ("POST", "/usage/budgets/remove"): USAGE_PAGE,
 }
 
 ARGUMENTS = {"tenant_id": "acme", "name": "theme.css", "int:mapping_id": "1"}

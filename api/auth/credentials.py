@@ -1,6 +1,7 @@
 """Reads who calls from the credential of a request, and from nothing else."""
 
 from flask import request
+from werkzeug.datastructures import Authorization
 
 from api.auth.caller import Caller
 from api.auth.cookies import SESSION, read_cookie
@@ -23,18 +24,18 @@ def read_credential(policy: Policy, services: Services) -> Caller | None:
         UnauthorizedError: `invalid_credential` or `missing_credential`.
     """
     if "Authorization" in request.headers:
-        return _read_authorization(services)
+        return _read_authorization(policy, services)
     token = read_cookie(SESSION) if policy.cookie else None
     return None if token is None else _read_sign_in(token, services)
 
 
-def _read_authorization(services: Services) -> Caller:
+def _read_authorization(policy: Policy, services: Services) -> Caller:
     authorization = request.authorization
-    if authorization is None or authorization.type != "bearer" or not authorization.token:
+    token = None if authorization is None else _read_secret(authorization, policy)
+    if not token:
         raise UnauthorizedError(
             "missing_credential", "the Authorization header must be: Bearer and a credential"
         )
-    token = authorization.token
     if token.startswith(KEY_PREFIX):
         return _read_key(token, services)
     if services.host_tokens is None:
@@ -42,6 +43,18 @@ def _read_authorization(services: Services) -> Caller:
             "invalid_credential", "this is no API key, and tokens of a host are not set up here"
         )
     return services.host_tokens.read(token, now=services.clock())
+
+
+def _read_secret(authorization: Authorization, policy: Policy) -> str | None:
+    """Return the secret in an Authorization header; None where it is of no form that counts."""
+    if authorization.type == "bearer":
+        return authorization.token
+    if not policy.influx_forms:
+        return None
+    # Basic is what Grafana makes of a user and a password; who the user is decides nothing.
+    if authorization.type == "basic":
+        return authorization.password
+    return authorization.token if authorization.type == "token" else None
 
 
 def _read_key(secret: str, services: Services) -> Caller:

@@ -36,6 +36,7 @@ class Policy:
         scopes: API keys with one of these.
         tenant: True: the caller has a tenant; False: it has none; None: either.
         cookie: whether a person may come with the cookie of a sign-in.
+        influx_forms: whether an API key may also come as clients of InfluxDB send a secret.
     """
 
     public: bool = False
@@ -43,6 +44,7 @@ class Policy:
     scopes: frozenset[Scope] = frozenset()
     tenant: bool | None = None
     cookie: bool = False
+    influx_forms: bool = False
 
 
 def public(view: _View) -> _View:
@@ -62,9 +64,9 @@ def require_role(*roles: Role, scope: Scope | None = None) -> Callable[[_View], 
     return lambda view: _declare(view, policy)
 
 
-def require_scope(scope: Scope) -> Callable[[_View], _View]:
+def require_scope(scope: Scope, *, influx_forms: bool = False) -> Callable[[_View], _View]:
     """Let API keys with `scope` use a view, bound to a tenant or not, and nobody else."""
-    policy = Policy(scopes=frozenset({scope}))
+    policy = Policy(scopes=frozenset({scope}), influx_forms=influx_forms)
     return lambda view: _declare(view, policy)
 
 

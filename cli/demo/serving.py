@@ -66,7 +66,7 @@ def serve_demo(engine: sa.Engine, url: str, *, port: int, now: datetime) -> None
 
     # The demo is plain HTTP on loopback, where a browser keeps no cookie that is marked secure.
     # What is invented does not go into the series of what is not.
-    override_settings(database_url=url, secure_cookies="false", influx_url="")
+    override_settings(database_url=url, secure_cookies="false", influx_url="", grafana_url="")
     options = {**server_options(HOST, port, workers=2), "loglevel": "warning", "when_ready": tell}
     Server(options, costing=True).run()
 

@@ -51,3 +51,11 @@ def build_target(settings: Settings) -> Target | None:
         usage_bucket=settings.influx_usage_bucket or settings.influx_bucket,
         timeout_seconds=settings.influx_timeout_seconds,
     )
+
+
+def build_read_target(settings: Settings) -> Target | None:
+    """Return the same target with the token that only reads, where there is one."""
+    target, token = build_target(settings), settings.influx_read_token
+    if target is None or token is None:
+        return target
+    return replace(target, token=token.get_secret_value())

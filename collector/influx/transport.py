@@ -1,6 +1,7 @@
 """HTTP to InfluxDB, for all but writes: those go through its own client."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,6 +15,8 @@ from ledger.errors import InvalidError, UnavailableError
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _REDIRECTED = 300
+_PART_BYTES = 65_536
+_MAX_REFUSAL_BYTES = 4_096
 
 
 class Answer(NamedTuple):
@@ -42,9 +45,11 @@ class Answer(NamedTuple):
 class Transport:
     """Sends requests with the token in the one form that all versions take."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, connections: int = 1) -> None:
+        """Connect on the first request; `connections` are kept for the next ones."""
         self._url = target.url
-        self._pool = urllib3.PoolManager(retries=False, timeout=target.timeout_seconds)
+        self._timeout = target.timeout_seconds
+        self._pool = urllib3.PoolManager(retries=False, maxsize=connections)
         self._headers = {"Authorization": f"Token {target.token}"} if target.token else {}
 
     def get(self, path: str, **parameters: str) -> Answer:
@@ -72,23 +77,81 @@ class Transport:
             MissingError: `influx_bucket_missing` or `influx_path_missing`.
             InvalidError: `influx_refused`.
         """
-        body, headers = b"", dict(self._headers)
+        body, media_type = b"", ""
         if form is not None:
-            body, headers["Content-Type"] = urlencode(form).encode(), _FORM
+            body, media_type = urlencode(form).encode(), _FORM
         elif document is not None:
-            body, headers["Content-Type"] = orjson.dumps(document), _JSON
-        url = f"{self._url}{path}?{urlencode(parameters)}" if parameters else f"{self._url}{path}"
+            body, media_type = orjson.dumps(document), _JSON
+        target = f"{path}?{urlencode(parameters)}" if parameters else path
+        with self._reaching():
+            response = self._request(method, target, body, media_type, seconds=self._timeout)
+        _require_success(response.status, response.data)
+        return Answer(response.headers, response.data)
+
+    @contextmanager
+    def stream(
+        self, path: str, parameters: Mapping[str, str], form: Mapping[str, str], *, seconds: float
+    ) -> Iterator[Iterator[bytes]]:
+        """Post a form, and read the answer as it comes.
+
+        Whoever has read enough leaves the block; the connection is closed then, by which InfluxDB
+        learns that nobody waits for the rest.
+
+        Args:
+            path: of the request.
+            parameters: in its query string.
+            form: its body.
+            seconds: how long each part of the answer may take.
+
+        Raises:
+            MeterlineError: see `send`; also while the answer is read.
+        """
+        target, body = f"{path}?{urlencode(parameters)}", urlencode(form).encode()
+        with self._reaching():
+            response = self._request("POST", target, body, _FORM, seconds=seconds, whole=False)
+            try:
+                if response.status >= _REDIRECTED:
+                    _require_success(response.status, response.read(_MAX_REFUSAL_BYTES))
+                yield response.stream(_PART_BYTES)
+                response.release_conn()
+            finally:
+                response.close()
+
+    def _request(  # noqa: PLR0913 - what a request has; keyword-only where it is not plain
+        self,
+        method: str,
+        target: str,
+        body: bytes,
+        media_type: str,
+        *,
+        seconds: float,
+        whole: bool = True,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = dict(self._headers)
+        if media_type:
+            headers["Content-Type"] = media_type
+        url = f"{self._url}{target}"
+        return self._pool.request(
+            method, url, body=body, headers=headers, timeout=seconds, preload_content=whole
+        )
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Say what it means when no answer comes."""
         try:
-            response = self._pool.request(method, url, body=body, headers=headers)
+            yield
         except urllib3.exceptions.HTTPError as error:
             raise UnavailableError(
                 "influx_unavailable", f"InfluxDB does not answer at {self._url}: {error}"
             ) from error
         except ValueError:
             raise unfit_header() from None
-        if response.status < _REDIRECTED:
-            return Answer(response.headers, response.data)
-        refusal = read_answer(response.status, response.data.decode(errors="replace"))
-        if isinstance(refusal, RejectedError | TooLargeError):
-            raise InvalidError("influx_refused", f"InfluxDB refuses the request: {refusal}")
-        raise refusal
+
+
+def _require_success(status: int, body: bytes) -> None:
+    if status < _REDIRECTED:
+        return
+    refusal = read_answer(status, body.decode(errors="replace"))
+    if isinstance(refusal, RejectedError | TooLargeError):
+        raise InvalidError("influx_refused", f"InfluxDB refuses the request: {refusal}")
+    raise refusal

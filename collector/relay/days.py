@@ -20,7 +20,7 @@ _ROW = usage_rollups_daily.c
 _MOST_DAYS = 400
 """Most days read at once, so that their dates fit into one statement."""
 
-_NOTHING = DaySums(0, 0, 0, 0, 0)
+_NOTHING = DaySums(0, 0, 0, 0, 0, 0, 0)
 
 
 class DueDay(NamedTuple):
@@ -89,12 +89,14 @@ def sum_days(session: TenantSession, days: Collection[date]) -> dict[date, DaySu
     ).where(_ROW.tenant_id == session.tenant_id, _ROW.date.in_(days))
     sums: defaultdict[date, DaySums] = defaultdict(lambda: _NOTHING)
     for day, cost, is_ai, is_twilio, is_email, quantity in session.connection.execute(query):
-        known, before = cost or 0, sums[day]
+        known, is_unpriced, before = cost or 0, cost is None, sums[day]
         sums[day] = DaySums(
             cost=before.cost + known,
             ai_cost=before.ai_cost + (known if is_ai else 0),
             twilio_cost=before.twilio_cost + (known if is_twilio else 0),
             emails=before.emails + (quantity if is_email else 0),
-            unpriced=before.unpriced + (cost is None),
+            unpriced=before.unpriced + is_unpriced,
+            ai_unpriced=before.ai_unpriced + (is_unpriced and is_ai),
+            twilio_unpriced=before.twilio_unpriced + (is_unpriced and is_twilio),
         )
     return sums

@@ -159,8 +159,10 @@ def _day_figures(rows: list[Any]) -> tuple[float, ...]:
     cost = sum(row[0] for row in rows)
     ai, twilio = (sum(row[0] for row in rows if row[place]) for place in (1, 2))
     emails = sum(row[4] for row in rows if row[3])
-    unpriced = sum(row[5] for row in rows)
-    return (1, *(nanos / NANOS_PER_USD for nanos in (cost, ai, twilio)), emails, unpriced)
+    unpriced = [row for row in rows if row[5]]
+    ai_unpriced, twilio_unpriced = (sum(bool(row[place]) for row in unpriced) for place in (1, 2))
+    costs = (nanos / NANOS_PER_USD for nanos in (cost, ai, twilio))
+    return (1, *costs, emails, len(unpriced), ai_unpriced, twilio_unpriced)
 
 
 def _midnight(day: date) -> datetime:

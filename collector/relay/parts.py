@@ -13,7 +13,16 @@ Figures = tuple[float, ...]
 FIELDS: Mapping[str, tuple[str, ...]] = {
     USAGE: ("points", "count", *MEASURE_COLUMNS),
     USAGE_COST: ("points", "count", *MEASURE_COLUMNS, "cost_nanos", "unpriced"),
-    TENANT_DAY: ("points", "cost", "ai_cost", "twilio_cost", "emails", "unpriced"),
+    TENANT_DAY: (
+        "points",
+        "cost",
+        "ai_cost",
+        "twilio_cost",
+        "emails",
+        "unpriced",
+        "ai_unpriced",
+        "twilio_unpriced",
+    ),
 }
 """What is compared of each measurement."""
 

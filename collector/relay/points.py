@@ -54,13 +54,19 @@ def bucket_of(measurement: str, target: Target) -> str:
 
 
 class DaySums(NamedTuple):
-    """What all usage of a tenant on a date came to; costs in nano-dollars, of what is priced."""
+    """What all usage of a tenant on a date came to; costs in nano-dollars, of what is priced.
+
+    `unpriced` counts the rows without a price, `ai_unpriced` and `twilio_unpriced` those of them
+    that are AI's and Twilio's: where there are any, the share is not known.
+    """
 
     cost: int
     ai_cost: int
     twilio_cost: int
     emails: int
     unpriced: int
+    ai_unpriced: int
+    twilio_unpriced: int
 
 
 def escape_tag(text: str) -> str:
@@ -115,7 +121,10 @@ def day_point(tenant: Tenant, plan: str, date: object, start: datetime, sums: Da
         )
     )
     tags = f"{TENANT_DAY},plan={escape_tag(plan)},tenant={tenant.tenant_id}"
-    counts = f"emails={sums.emails}i,unpriced={sums.unpriced}i"
+    counts = (
+        f"emails={sums.emails}i,unpriced={sums.unpriced}i,ai_unpriced={sums.ai_unpriced}i,"
+        f"twilio_unpriced={sums.twilio_unpriced}i"
+    )
     stamp = to_stamp(start)
     return Point(TENANT_DAY, str(date), stamp, f"{tags} name={name},{costs},{counts} {stamp}")
 

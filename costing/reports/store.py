@@ -1,9 +1,8 @@
 """The SQL of the reports: sums over daily rollup rows, of one tenant or of every tenant at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -11,10 +10,12 @@ from costing.reports.figures import Figures, known_cost
 from ledger.columns import whole_sum
 from ledger.missing import IS_FLAT_RATED_AI
 from ledger.models import tenant_periods, tenants, usage_rollups_daily
+from ledger.money import Nanos
 from ledger.period import DateRange
 from ledger.session import OperatorSession, TenantSession
 from ledger.spending import IS_AI, IS_SENT_EMAIL, IS_TWILIO
 from ledger.tenant import UNATTRIBUTED, TenantId
+from ledger.zones import ZoneRange, is_in_force, is_within, read_zone_ranges
 
 _ROLLUP = usage_rollups_daily.c
 _PERIOD = tenant_periods.c
@@ -68,16 +69,23 @@ def read_days(session: TenantSession, dates: DateRange) -> dict[tuple[date, str]
     return {(row[0], row[1]): _figures(row[2:]) for row in rows}
 
 
+def read_daily_spend(
+    session: TenantSession, dates: DateRange
+) -> dict[str | None, dict[date, Nanos]]:
+    """Return what a tenant's priced usage came to, by feature and local date."""
+    found: dict[str | None, dict[date, Nanos]] = {}
+    for feature, day, *sums in _read(session, dates, _ROLLUP.feature, _ROLLUP.date):
+        cost = _figures(tuple(sums)).estimated_cost
+        if cost is not None:
+            found.setdefault(feature, {})[day] = cost
+    return found
+
+
 def read_tenant_sums(
     session: OperatorSession, *, days: int, now: datetime, plan: str | None
 ) -> list[TenantSums]:
-    """Return the sums of every tenant over its own last `days` local dates, in no order.
-
-    One statement for all tenants: local dates differ between zones by two days at most, so that all
-    zones there are come to three ranges of dates at most.
-    """
-    zones = session.connection.execute(sa.select(_PERIOD.timezone).distinct()).scalars()
-    ranges = _group_zones(zones, days=days, now=now)
+    """Return the sums of every tenant over its own last `days` local dates, in no order."""
+    ranges = read_zone_ranges(session, days=days, now=now)
     if not ranges:
         return []
     rows = session.connection.execute(_tenant_sums_query(ranges, now=now, plan=plan))
@@ -89,7 +97,7 @@ def read_plans(session: OperatorSession, *, now: datetime) -> list[str]:
     query = (
         sa.select(_PERIOD.plan)
         .distinct()
-        .select_from(tenants.join(tenant_periods, _in_force(now)))
+        .select_from(tenants.join(tenant_periods, is_in_force(now)))
         .where(tenants.c.tenant_id != UNATTRIBUTED)
         .order_by(_PERIOD.plan)
     )
@@ -148,24 +156,10 @@ def _cost_where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int | Non
     return whole_sum(sa.case((condition, _COST)))
 
 
-def _group_zones(
-    zones: Iterable[str], *, days: int, now: datetime
-) -> list[tuple[DateRange, list[str]]]:
-    ranges: dict[date, tuple[DateRange, list[str]]] = {}
-    for zone in sorted(zones):
-        dates = DateRange.last_days(days, now=now, zone=ZoneInfo(zone))
-        ranges.setdefault(dates.start, (dates, []))[1].append(zone)
-    return list(ranges.values())
-
-
 def _tenant_sums_query(
-    ranges: list[tuple[DateRange, list[str]]], *, now: datetime, plan: str | None
+    ranges: list[ZoneRange], *, now: datetime, plan: str | None
 ) -> sa.Select[Any]:
-    start = _by_zone([(dates.start, zones) for dates, zones in ranges])
-    end = _by_zone([(dates.end, zones) for dates, zones in ranges])
-    of_tenant = sa.and_(
-        _ROLLUP.tenant_id == tenants.c.tenant_id, _ROLLUP.date >= start, _ROLLUP.date < end
-    )
+    of_tenant = sa.and_(_ROLLUP.tenant_id == tenants.c.tenant_id, is_within(_ROLLUP.date, ranges))
     query = (
         sa.select(
             tenants.c.tenant_id,
@@ -183,33 +177,8 @@ def _tenant_sums_query(
             _sum_where(IS_SENT_EMAIL, _ROLLUP.quantity),
         )
         .select_from(
-            tenants.join(tenant_periods, _in_force(now)).outerjoin(usage_rollups_daily, of_tenant)
+            tenants.join(tenant_periods, is_in_force(now)).outerjoin(usage_rollups_daily, of_tenant)
         )
         .group_by(tenants.c.tenant_id, tenants.c.name, _PERIOD.plan, tenants.c.closed_at)
     )
     return query if plan is None else query.where(_PERIOD.plan == plan)
-
-
-def _in_force(now: datetime) -> sa.ColumnElement[bool]:
-    """Return the condition on a period that it is its tenant's newest one that has begun.
-
-    Said by what there is not: that it equals a maximum, PostgreSQL takes for one tenant in 200.
-    """
-    later = tenant_periods.alias("later")
-    is_replaced = sa.exists().where(
-        later.c.tenant_id == _PERIOD.tenant_id,
-        later.c.valid_from > _PERIOD.valid_from,
-        later.c.valid_from <= now,
-    )
-    return sa.and_(
-        _PERIOD.tenant_id == tenants.c.tenant_id, _PERIOD.valid_from <= now, ~is_replaced
-    )
-
-
-def _by_zone(choices: list[tuple[date, list[str]]]) -> sa.ColumnElement[date]:
-    *others, (last, _) = choices
-    otherwise = sa.literal(last, sa.Date)
-    if not others:
-        return otherwise
-    whens = [(_PERIOD.timezone.in_(zones), sa.literal(day, sa.Date)) for day, zones in others]
-    return sa.case(*whens, else_=otherwise)

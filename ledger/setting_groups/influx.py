@@ -19,6 +19,10 @@ class InfluxSettings(BaseModel):
     influx_token: SecretStr | None = Field(
         default=None, description="Its token; on 1.8 with authentication, `user:password`."
     )
+    influx_read_token: SecretStr | None = Field(
+        default=None,
+        description="A token that only reads, for what Grafana asks; unset: the other one.",
+    )
     influx_org: str = Field(default="", description="Its organisation, on 2.x.")
     influx_bucket: str = Field(
         default="meterline", description="Its bucket; a database of that name on 1.x and 3.x."
@@ -35,13 +39,13 @@ class InfluxSettings(BaseModel):
     def _unset(cls, value: object) -> object:
         return leave_out_empty(value)
 
-    @field_validator("influx_token", mode="before")
+    @field_validator("influx_token", "influx_read_token", mode="before")
     @classmethod
     def _bare(cls, value: object) -> object:
         # Whoever pastes a token, or reads it from a file, has the end of the line with it.
         return (value.strip() or None) if isinstance(value, str) else value
 
-    @field_validator("influx_token")
+    @field_validator("influx_token", "influx_read_token")
     @classmethod
     def _of_a_header(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else check_header_value(value)

@@ -28,7 +28,16 @@ INDIRECT_CODES = {
 
 def raised_codes() -> set[str]:
     codes = set()
-    for package in ("api", "cli", "collector", "costing", "exporter", "ledger", "migrations"):
+    for package in (
+        "api",
+        "cli",
+        "collector",
+        "costing",
+        "exporter",
+        "grafana",
+        "ledger",
+        "migrations",
+    ):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):

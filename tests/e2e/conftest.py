@@ -34,7 +34,7 @@ from tests.processes import Launcher, Server
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a password of a test"
 
-_TELL_VIOLATIONS = """
+TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
 """
@@ -66,7 +66,7 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     folder = tmp_path_factory.mktemp("site")
     database = f"sqlite:///{shutil.copy(template, folder / 'ledger.db')}"
     engine = create_ledger_engine(database)
-    _fill(engine, system_clock())
+    fill(engine, system_clock())
     launcher = Launcher(folder / "processes", database, METERLINE_SECURE_COOKIES="false")
     try:
         server = Server(launcher, "--no-work", "--workers", "1")
@@ -76,7 +76,8 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         engine.dispose()
 
 
-def _fill(engine: sa.Engine, now: datetime) -> None:
+def fill(engine: sa.Engine, now: datetime) -> None:
+    """Make five tenants and book and cost what they used."""
     names = {"acme": "Pro", "silent": "Starter", "clever": "Pro", "dull": "Elite", "mute": "Elite"}
     with operator_session(engine, write=True) as session:
         for name, plan in names.items():
@@ -160,7 +161,7 @@ def open_page(browser: Browser, site: Site) -> Iterator[OpenPage]:
             color_scheme="dark" if dark else "light",
         )
         contexts.append(context)
-        context.add_init_script(_TELL_VIOLATIONS)
+        context.add_init_script(TELL_VIOLATIONS)
         page = context.new_page()
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))

@@ -17,6 +17,9 @@ from tests.servers.presence import find_program
 PUBLIC_HOST = "meter.example"
 """The name that the certificate has, and that nobody behind nginx hears of."""
 
+SHIPPED_SERVER = Path(__file__).parents[2] / "deploy/nginx/server.conf"
+"""What the files that we ship include in the block of their server."""
+
 _LOOPBACK = "127.0.0.1"
 
 _CONFIG = """
@@ -49,20 +52,42 @@ http {{
 """
 
 
+_AROUND = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log;
+events {{ worker_connections 256; }}
+http {{
+  access_log {folder}/access.log;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+"""
+
+
 class Nginx:
     """A running nginx. `upstream` is the port that it passes on to, `port` its own, with TLS."""
 
     def __init__(self, folder: Path) -> None:
-        program = find_program("nginx", Path("/usr/sbin"))
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.upstream = free_port(), free_port()
-        certificate = _make_certificate(folder)
-        self.trusting = ssl.create_default_context(cafile=str(certificate))
-        config = folder / "nginx.conf"
-        config.write_text(
-            _CONFIG.format(folder=folder, port=self.port, upstream=self.upstream, host=PUBLIC_HOST)
+        self._folder = folder
+        self._start(self._configure())
+
+    def _configure(self) -> str:
+        return _CONFIG.format(
+            folder=self._folder, port=self.port, upstream=self.upstream, host=PUBLIC_HOST
         )
-        log = folder / "nginx-error.log"
+
+    def _start(self, text: str) -> None:
+        folder = self._folder
+        program = find_program("nginx", Path("/usr/sbin"))
+        self.trusting = ssl.create_default_context(cafile=str(_make_certificate(folder)))
+        config, log = folder / "nginx.conf", folder / "nginx-error.log"
+        config.write_text(text)
         options: list[str | Path] = ["-p", folder, "-c", config, "-e", log]
         self._running = Running([program, *options], folder=folder)
         wait_until(self._is_up, f"nginx answers; {log}")
@@ -79,6 +104,40 @@ class Nginx:
         except OSError:
             return False
         return True
+
+
+class Edge(Nginx):
+    """nginx by the file that we ship, in which addresses and paths alone are others.
+
+    Args:
+        folder: for what it writes.
+        meterline: the port that Meterline listens on.
+        grafana: that of Grafana.
+        shipped: the text of the file.
+    """
+
+    def __init__(self, folder: Path, *, meterline: int, grafana: int, shipped: str) -> None:
+        self._places = {
+            "127.0.0.1:8000": f"127.0.0.1:{meterline}",
+            "127.0.0.1:3000": f"127.0.0.1:{grafana}",
+            "/etc/nginx/tls/certificate.pem": f"{folder}/certificate.pem",
+            "/etc/nginx/tls/key.pem": f"{folder}/key.pem",
+            "/etc/nginx/meterline/server.conf": f"{SHIPPED_SERVER}",
+        }
+        self._shipped = shipped
+        self.plain_port = free_port()
+        super().__init__(folder)
+
+    def _configure(self) -> str:
+        text = self._shipped
+        listening = {
+            "listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
+            "listen 80": f"listen 127.0.0.1:{self.plain_port}",
+        }
+        for place, ours in {**self._places, **listening}.items():
+            assert 1 == text.count(place), place
+            text = text.replace(place, ours)
+        return _AROUND.format(folder=self._folder) + text + "}\n"
 
 
 def _make_certificate(folder: Path) -> Path:

@@ -17,21 +17,44 @@ _CONFIG = """
 global:
   scrape_interval: 200ms
   scrape_timeout: 200ms
+  evaluation_interval: 200ms
 scrape_configs:
   - job_name: meterline
     static_configs:
       - targets: ["127.0.0.1:{target}"]
 """
+_ALERTING = """
+rule_files: ["{rules}"]
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets: ["127.0.0.1:{alertmanager}"]
+"""
 
 
 class Prometheus:
-    """A running Prometheus that scrapes one loopback port every 200 ms."""
+    """A running Prometheus that scrapes one loopback port every 200 ms.
 
-    def __init__(self, folder: Path, *, target: int) -> None:
+    Args:
+        folder: for its files.
+        target: the port.
+        rules: a file of rules to look at as often.
+        alertmanager: the port of the Alertmanager that hears what fires by them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        target: int,
+        rules: Path | None = None,
+        alertmanager: int | None = None,
+    ) -> None:
         program = find_program("prometheus")
         folder.mkdir(parents=True)
         config = folder / "prometheus.yml"
-        config.write_text(_CONFIG.format(target=target))
+        alerting = "" if rules is None else _ALERTING.format(rules=rules, alertmanager=alertmanager)
+        config.write_text(_CONFIG.format(target=target) + alerting)
         self._port = free_port()
         self._running = Running(
             [
@@ -85,6 +108,13 @@ class Prometheus:
             return response.status, response.read()
         finally:
             connection.close()
+
+
+def run_rules(test: Path) -> str:
+    """Return what promtool says of a file that tests rules; it ends with SUCCESS where all hold."""
+    command: list[str | Path] = [find_program("promtool"), "test", "rules", test]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    return (done.stdout + done.stderr).strip()
 
 
 def check_metrics(page: bytes) -> str:

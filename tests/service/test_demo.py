@@ -177,3 +177,27 @@ def test_a_demo_on_a_port_that_is_taken_makes_nothing(meterline: Run, tmp_path: 
         finished = meterline("demo", "--port", str(taken.getsockname()[1]))
     made = (tmp_path / "meterline-demo.db").exists()
     assert (2, True, False) == (finished.returncode, "name another --port" in finished.stderr, made)
+
+
+def test_an_empty_ledger_of_the_settings_can_be_filled_and_ties(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'own.db'}"
+    filled = run(tmp_path, "demo", "--fill", "--days", "1", METERLINE_DATABASE_URL=url)
+    verified = run(tmp_path, "verify", METERLINE_DATABASE_URL=url)
+    assert (0, 0) == (filled.returncode, verified.returncode), filled.stderr
+
+
+def test_a_ledger_with_tenants_is_not_filled(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'own.db'}"
+    run(tmp_path, "db", "upgrade", METERLINE_DATABASE_URL=url)
+    run(tmp_path, "tenant", "add", "acme", "--name", "Acme", METERLINE_DATABASE_URL=url)
+    refused = run(tmp_path, "demo", "--fill", METERLINE_DATABASE_URL=url)
+    expected = "error: the ledger has tenants; invented usage goes into an empty one\n"
+    assert (1, expected) == (refused.returncode, refused.stderr)
+
+
+def test_filling_takes_no_path_of_another_ledger(tmp_path: Path) -> None:
+    refused = run(tmp_path, "demo", "--fill", "--path", "x.db")
+    assert (2, True) == (
+        refused.returncode,
+        "--fill takes the ledger of the settings and no --path" in refused.stderr,
+    )

@@ -438,11 +438,14 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later |= {"unshipped_batches", "usage_tenant_days"}
     later |= {"relay_state", "relay_health", "quarantined_points", "relay_holds"}
     later |= {"provider_mappings", "unattributed_usage", "price_entries"}
-    later |= {"usage_facts", "usage_balances"}
+    later |= {"usage_facts", "usage_balances", "grafana_orgs"}
+    later |= {"usage_rollups_hourly", "server_counters"}
+    later |= {name for name in metadata.tables if name.startswith("budget_")} | {"usage_anomalies"}
     added = {
         "usage_metrics": {"count", "usage_id", "corrects"},
         "usage_rollups_daily": {"shipped_revision"},
         "usage_journal": {"reason"},
+        "costing_state": {"hours_from"},
         "tenants": {"closed_at"},
         "usage_checkpoints": {"derived_count", "provisional_count", "taken_count"},
     }

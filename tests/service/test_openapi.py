@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 from api.app import create_app
+from api.reference import render_reference
 from api.services import Services
 from collector.formats import Form
 
 PINNED = Path(__file__).parents[2] / "docs/openapi.json"
+PAGE = PINNED.with_name("http-api.md")
 
 
 def test_the_openapi_description_is_the_committed_one(services: Services) -> None:
@@ -17,6 +19,13 @@ def test_the_openapi_description_is_the_committed_one(services: Services) -> Non
     if os.environ.get("METERLINE_PIN"):
         PINNED.write_text(text)
     assert PINNED.read_text() == text
+
+
+def test_the_page_of_the_api_is_the_committed_one(services: Services) -> None:
+    text = render_reference(create_app(services).test_client().get("/api/openapi.json").get_json())
+    if os.environ.get("METERLINE_PIN"):
+        PAGE.write_text(text)
+    assert PAGE.read_text() == text
 
 
 def test_every_documented_answer_of_the_intake_route_is_a_problem_or_its_results(

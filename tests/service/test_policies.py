@@ -93,6 +93,7 @@ def test_the_declared_policy_of_a_route_is_that_of_the_table(
         scopes=frozenset({access.scope} if access.scope else ()),
         tenant=access.tenant,
         cookie=access.cookie and not access.public,
+        influx_forms=access.influx_forms,
     )
     blueprint = app.blueprints.get(endpoint.rpartition(".")[0])
     assert (declared, access.page or rule == "/signin") == (

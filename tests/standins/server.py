@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.standin.asked.append(asked)
         self._send(self.standin.answer(asked))
 
-    do_GET = do_POST  # noqa: N815 (its name)
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 (its names)
 
     def _read_chunks(self) -> bytes:
         body = b""

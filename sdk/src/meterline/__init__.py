@@ -7,5 +7,6 @@ Never touches: prompts, completions, message bodies, the server's packages.
 
 from meterline.meter import Meter
 from meterline.stats import Stats
+from meterline.version import __version__
 
-__all__ = ["Meter", "Stats"]
+__all__ = ["Meter", "Stats", "__version__"]

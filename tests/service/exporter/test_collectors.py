@@ -9,13 +9,20 @@ import sqlalchemy as sa
 from collector.intake import Intake
 from costing.job import Costing
 from costing.pricing.flat import FlatMap
-from exporter.collectors import Collect, collect_costing, collect_prices, collect_relay
+from exporter.collectors import (
+    Collect,
+    choose_collectors,
+    collect_costing,
+    collect_relay,
+)
+from exporter.metric import Sample
 from ledger.session import operator_session
 from ledger.shipping import note_failure, note_recovery
 from tests.builders import NOW, sms
 from tests.conftest import Book
 from tests.costed import book as book_only
 from tests.costed import tamper
+from tests.service.exporter.spend import WATCH
 from tests.statements import statements
 
 LATER = NOW + timedelta(seconds=90)
@@ -30,7 +37,11 @@ def read(engine: sa.Engine) -> Read:
     def run(collect: Collect) -> dict[str, float]:
         with operator_session(engine) as session:
             samples = list(collect(session, LATER))
-        return {sample.name.removeprefix("meterline_"): sample.value for sample in samples}
+        return {
+            sample.name.removeprefix("meterline_"): sample.value
+            for sample in samples
+            if isinstance(sample, Sample)
+        }
 
     return run
 
@@ -41,16 +52,32 @@ def costing(engine: sa.Engine, prices: FlatMap) -> Costing:
 
 
 def test_an_empty_ledger_has_no_backlog_and_no_last_run(read: Read) -> None:
-    expected = {"batches": 0, "events": 0, "age_seconds": 0}
-    assert {f"costing_backlog_{name}": n for name, n in expected.items()} == read(collect_costing)
+    expected = {
+        "costing_backlog_batches": 0,
+        "costing_backlog_events": 0,
+        "costing_backlog_age_seconds": 0,
+        "rollups_complete_until_timestamp_seconds": LATER.timestamp(),
+    }
+    assert expected == read(collect_costing)
 
 
 def test_what_is_booked_of_all_tenants_is_the_backlog_of_costing(
     intake: Intake, read: Read
 ) -> None:
     book_only(intake, sms("a"), sms("b"), sms("k", tenant="karachi"))
-    expected = {"batches": 2, "events": 3, "age_seconds": 90}
-    assert {f"costing_backlog_{name}": n for name, n in expected.items()} == read(collect_costing)
+    expected = {
+        "costing_backlog_batches": 2,
+        "costing_backlog_events": 3,
+        "costing_backlog_age_seconds": 90,
+        "rollups_complete_until_timestamp_seconds": NOW.timestamp(),
+    }
+    assert expected == read(collect_costing)
+
+
+def test_the_newest_hour_is_that_of_costed_usage_up_to_now(book: Book, read: Read) -> None:
+    book(sms("a"), sms("b", time="2026-03-10T11:59:59Z"), sms("ahead", time="2026-03-10T12:03:00Z"))
+    expected = NOW.replace(hour=12).timestamp()
+    assert expected == read(collect_costing)["rollups_newest_hour_timestamp_seconds"]
 
 
 def test_costing_tells_when_it_was_last_done(book: Book, read: Read) -> None:
@@ -119,8 +146,9 @@ def test_a_relay_that_recovered_fails_no_more_and_keeps_when_it_did(
     assert (0, 0, NOW.timestamp()) == health(read(collect_relay))
 
 
-@pytest.mark.parametrize("collect", [collect_costing, collect_prices, collect_relay])
-def test_no_collector_reads_raw_usage(engine: sa.Engine, read: Read, collect: Collect) -> None:
+@pytest.mark.parametrize("name", choose_collectors(WATCH, ships=True))
+def test_no_collector_reads_raw_usage(engine: sa.Engine, read: Read, name: str) -> None:
+    collect = choose_collectors(WATCH, ships=True)[name]
     with statements(engine, naming="usage_metrics") as sent:
         read(collect)
     assert [] == sent

@@ -1,5 +1,6 @@
 """The process: what it serves, whatever goes wrong with the ledger, and how it ends."""
 
+import re
 import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +11,20 @@ import sqlalchemy as sa
 
 from cli import schema
 from collector.intake import Intake
+from costing.job import Costing
 from exporter.catalogue import METRICS
+from ledger.clock import system_clock
 from ledger.engine import create_ledger_engine
 from ledger.session import operator_session
 from ledger.shipping import note_failure
 from tests.builders import NOW, sms
-from tests.conftest import Book, Run
+from tests.conftest import Run
 from tests.costed import book as book_only
 from tests.processes import wait_until
 from tests.servers.postgresql import Database, PostgreSql, connect_as_driver
+from tests.service.exporter.budgets import spend_a_budget
 from tests.service.exporter.conftest import Export, Exporter
+from tests.service.exporter.spend import make_busy
 from tests.statements import change_schema
 
 INFLUX = {"METERLINE_INFLUX_URL": "http://127.0.0.1:9"}
@@ -36,11 +41,14 @@ def fail(engine: sa.Engine) -> None:
 
 
 def test_the_catalogue_and_what_is_served_are_the_same(
-    engine: sa.Engine, book: Book, export: Export
+    engine: sa.Engine, intake: Intake, costing: Costing, export: Export
 ) -> None:
-    book(sms("a"))
+    make_busy(engine, intake, costing, now=system_clock())
     fail(engine)
-    assert {metric.name for metric in METRICS} == names(export(**INFLUX).scrape())
+    spend_a_budget(engine)
+    found = names(export(**INFLUX).scrape())
+    shown = {re.sub("_(bucket|count|sum)$", "", name) for name in found}
+    assert {metric.name for metric in METRICS} == shown
 
 
 def test_the_text_of_an_error_is_on_no_page(engine: sa.Engine, export: Export) -> None:
@@ -107,6 +115,10 @@ DOWN = {
     "meterline_scrape_collector_success costing": 0,
     "meterline_scrape_collector_success prices": 0,
     "meterline_scrape_collector_success relay": 0,
+    "meterline_scrape_collector_success serving": 0,
+    "meterline_scrape_collector_success spending": 0,
+    "meterline_scrape_collector_success burning": 0,
+    "meterline_scrape_collector_success budgets": 0,
 }
 
 

@@ -10,13 +10,16 @@ from collector.intake import Intake
 from costing.job import Costing
 from costing.pricing.flat import FlatMap
 from exporter.catalogue import METRICS
+from ledger.clock import system_clock
 from tests.builders import NOW, sms
 from tests.conftest import Book
 from tests.costed import book as book_only
 from tests.processes import Launcher, wait_until
 from tests.servers.influx import Influx
 from tests.servers.prometheus import Prometheus, check_metrics
+from tests.service.exporter.budgets import spend_a_budget
 from tests.service.exporter.conftest import Export, Exporter
+from tests.service.exporter.spend import make_busy
 from tests.service.exporter.test_exporter import INFLUX, fail
 
 Watch = Callable[[Exporter], Prometheus]
@@ -56,10 +59,11 @@ def test_prometheus_sees_the_backlog_of_costing_come_and_go(
 
 @pytest.mark.ledger("sqlite")
 def test_prometheus_knows_the_type_of_every_metric(
-    engine: sa.Engine, book: Book, export: Export, watch: Watch
+    engine: sa.Engine, intake: Intake, costing: Costing, export: Export, watch: Watch
 ) -> None:
-    book(sms("a"))
+    make_busy(engine, intake, costing, now=system_clock())
     fail(engine)
+    spend_a_budget(engine)
     prometheus = watch(export(**INFLUX))
     wait_until(lambda: prometheus.value("up") == 1, "Prometheus has scraped")
     found = {name: kind for name, kind in prometheus.types().items() if "meterline" in name}
@@ -68,9 +72,12 @@ def test_prometheus_knows_the_type_of_every_metric(
 
 
 @pytest.mark.ledger("sqlite")
-def test_promtool_finds_nothing_wrong(engine: sa.Engine, book: Book, export: Export) -> None:
-    book(sms("a"))
+def test_promtool_finds_nothing_wrong(
+    engine: sa.Engine, intake: Intake, costing: Costing, export: Export
+) -> None:
+    make_busy(engine, intake, costing, now=system_clock())
     fail(engine)
+    spend_a_budget(engine)
     assert "" == check_metrics(export(**INFLUX).get().body)
 
 

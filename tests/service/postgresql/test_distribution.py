@@ -38,6 +38,7 @@ PLACED = [
     ("usage_batches", "tenant_id usage_metrics"),
     ("costing_state", "tenant_id usage_metrics"),
     ("usage_rollups_daily", "tenant_id usage_metrics"),
+    ("usage_rollups_hourly", "tenant_id usage_metrics"),
     ("usage_checkpoints", "tenant_id usage_metrics"),
     ("usage_journal", "tenant_id usage_metrics"),
     ("unshipped_batches", "tenant_id usage_metrics"),
@@ -46,6 +47,12 @@ PLACED = [
     ("quarantined_points", "tenant_id usage_metrics"),
     ("relay_holds", "tenant_id usage_metrics"),
     ("unattributed_usage", "tenant_id usage_metrics"),
+    ("budget_revisions", "tenant_id usage_metrics"),
+    ("budget_evaluations", "tenant_id usage_metrics"),
+    ("budget_standings", "tenant_id usage_metrics"),
+    ("budget_crossings", "tenant_id usage_metrics"),
+    ("budget_notices", "tenant_id usage_metrics"),
+    ("usage_anomalies", "tenant_id usage_metrics"),
 ]
 
 
@@ -70,7 +77,7 @@ def test_usage_is_placed_by_tenant_and_what_is_small_on_every_node(
     cluster: Database, meterline: Run
 ) -> None:
     finished = meterline("db", "distribute")
-    assert (0, "tables placed: 18") == (finished.returncode, finished.stdout.splitlines()[-1])
+    assert (0, "tables placed: 25") == (finished.returncode, finished.stdout.splitlines()[-1])
     assert PLACED == placed(cluster)
 
 
@@ -79,12 +86,12 @@ def test_done_again_it_places_what_is_left(cluster: Database, meterline: Run) ->
     cluster.server.administer(
         "DELETE FROM pg_dist_partition WHERE call LIKE 'tenant_id%'", database=cluster.name
     )
-    assert "tables placed: 15" == meterline("db", "distribute").stdout.splitlines()[-1]
+    assert "tables placed: 22" == meterline("db", "distribute").stdout.splitlines()[-1]
 
 
 def test_the_statements_are_printed_on_any_database(meterline: Run) -> None:
     printed = meterline("db", "distribute", "--dry-run").stdout.splitlines()
-    assert (18, "SELECT create_distributed_table('usage_metrics', 'tenant_id');") == (
+    assert (25, "SELECT create_distributed_table('usage_metrics', 'tenant_id');") == (
         len(printed),
         printed[3],
     )

@@ -7,6 +7,7 @@ planner has a choice.
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,8 +31,10 @@ from costing.reports.series import series
 from costing.reports.summary import summary
 from costing.reports.tenant_grid import GridQuery, tenant_grid
 from costing.retention import Retention
+from exporter.collectors import choose_collectors
 from ledger.keys import look_up_key
 from ledger.models import metadata
+from ledger.money import Nanos
 from ledger.period import DateRange
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
@@ -40,12 +43,13 @@ from tests.builders import NOW, ai, sms
 from tests.facts import fact
 from tests.servers.influx_stand_in import ORG, TOKEN, InfluxTwoStandIn
 from tests.servers.postgresql import Database
+from tests.service.exporter.spend import WATCH
 
 pytestmark = pytest.mark.ledger("postgresql", own=True)
 
 BIG = {
     "usage_metrics", "usage_tombstones", "usage_rollups_daily", "usage_checkpoints",
-    "usage_journal", "usage_tenant_days", "usage_facts", "usage_balances",
+    "usage_journal", "usage_tenant_days", "usage_facts", "usage_balances", "usage_rollups_hourly",
 }  # fmt: skip
 
 # 20 tenants with 90 days.
@@ -70,6 +74,10 @@ INSERT INTO usage_rollups_daily
            'f' || n % 20, NULL, 'standard', 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), 8900000, 'x',
            'flat', 'estimated', 0, 0, 0, 1
     FROM tenants, generate_series(1, 900) n;
+INSERT INTO usage_rollups_hourly
+    SELECT tenant_id, date, date::timestamp AT TIME ZONE 'UTC' + h * interval '1 hour', rollup_id,
+           1, 1
+    FROM usage_rollups_daily, generate_series(9, 11) h;
 INSERT INTO usage_checkpoints
     SELECT tenant_id, date, rollup_id, channel, direction, source, feature, model, price_class,
            count, quantity, 0, 0, 0, 0, 0, 0, 0, 0, 0, estimated_cost, price_version, 0, 0, 1
@@ -216,7 +224,15 @@ def ship(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     assert (None, [], 205) == (shipped.error, shipped.failures, shipped.points)
 
 
-@pytest.mark.parametrize("act", [book, cost, tell, report, retain, ship])
+def scrape(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
+    del intake, costing
+    watch = replace(WATCH, hour_amount=Nanos(1))
+    with operator_session(engine) as session:
+        for collect in choose_collectors(watch, ships=False).values():
+            list(collect(session, NOW))
+
+
+@pytest.mark.parametrize("act", [book, cost, tell, report, retain, ship, scrape])
 def test_what_runs_all_day_reads_no_big_table_whole(
     filled: sa.Engine,
     intake: Intake,

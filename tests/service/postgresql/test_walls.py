@@ -9,7 +9,11 @@ from sqlalchemy.exc import ProgrammingError
 from collector.events import Rules
 from collector.facts.booking import Facts
 from collector.intake import Intake
+from costing.budgets.budget import parse_budget
+from costing.budgets.changing import set_budget
+from costing.budgets.job import Budgeting
 from costing.retention import Retention
+from ledger.budget_notices import Medium
 from ledger.engine import Connecting, create_ledger_engine
 from ledger.keys import Scope, create_key
 from ledger.models import metadata
@@ -41,6 +45,7 @@ MADE_UP = (
         " 'sms', 'outbound', 'twilio', NULL, 1, false, NULL, now())"
     ),
     "INSERT INTO unattributed_usage VALUES (:tenant, 'SM1', now(), '[]', now())",
+    "INSERT INTO usage_anomalies VALUES (:tenant, current_date, 'ai', 3, 1, 2)",
 )
 
 
@@ -57,6 +62,11 @@ def used(engine: sa.Engine, book: Book, intake: Intake, rules: Rules) -> sa.Engi
     intake.book(waiting, only_tenant=None, now=NOW)
     for tenant in (ACME, KARACHI):
         Facts(engine, rules).book(tenant, [fact(usage_id=f"told-{tenant}")], now=NOW)
+    for tenant in (ACME, KARACHI):
+        budget = parse_budget({"period": "monthly", "amount": "0.000000001"})
+        with tenant_session(engine, tenant, write=True) as session:
+            set_budget(session, budget, by="a test", now=NOW)
+    Budgeting(engine, media=list(Medium)).run(now=NOW)
     with operator_session(engine, write=True) as session:
         for tenant in (ACME, KARACHI):
             for statement in MADE_UP:

@@ -8,19 +8,17 @@ from contextlib import closing
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner
 
-from cli.main import main
 from collector.intake import Intake
 from ledger.models import relay_state
 from ledger.session import operator_session
 from ledger.shipping import measure_unshipped
 from ledger.tenant import TenantId
 from tests.builders import ai, sms
+from tests.commands import Done, run_here
 from tests.conftest import Book, Run
 from tests.costed import book as book_only
 from tests.costed import only_row, tamper
@@ -33,29 +31,16 @@ from tests.service.series.conftest import Ship
 EVENTS = 'SELECT count("quantity") FROM "usage"'
 
 
-class Done(NamedTuple):
-    """What a command said and how it ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 Command = Callable[..., Done]
 
 
 @pytest.fixture
 def command(influx: Influx, ledger_url: str) -> Command:
-    """Run the command on the test's ledger and InfluxDB, in this process: starting one takes longer
-    than most of what they do here."""  # fmt: skip
+    """Run the command on the test's ledger and InfluxDB."""
 
     def run(*arguments: str | Path, **environment: str) -> Done:
         settings = {"METERLINE_DATABASE_URL": ledger_url, "METERLINE_INFLUX_URL": influx.url}
-        runner = CliRunner(env={**settings, **environment})
-        result = runner.invoke(main, [str(each) for each in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception  # where the command itself would end in a traceback
-        return Done(result.exit_code, result.stdout, result.stderr)
+        return run_here(*arguments, **{**settings, **environment})
 
     return run
 

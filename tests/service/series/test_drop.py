@@ -5,19 +5,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner
 
-from cli.main import main
 from collector.influx.target import Target
 from collector.relay.job import Relay
 from ledger.session import operator_session
 from ledger.shipping import measure_unshipped
 from tests.builders import sms
+from tests.commands import Done, run_here
 from tests.conftest import Book
 from tests.costed import tamper
 from tests.servers.faults import FaultProxy, Reply, Request
 from tests.service.series.conftest import Ship
-from tests.service.series.test_commands import Done
 from tests.service.series.test_verify_series import differences
 
 Drop = Callable[..., Done]
@@ -33,9 +31,7 @@ def drop(faults: FaultProxy, ledger_url: str) -> Drop:
             "METERLINE_INFLUX_URL": faults.url,
             "METERLINE_INFLUX_TIMEOUT_SECONDS": "0.5",
         }
-        arguments = ["rebuild", "series", "--drop", *map(str, options)]
-        result = CliRunner(env=settings).invoke(main, arguments)
-        return Done(result.exit_code, result.stdout, result.stderr)
+        return run_here("rebuild", "series", "--drop", *options, **settings)
 
     return run
 

@@ -12,7 +12,7 @@ from collector.influx.target import Target
 from collector.intake import Intake
 from collector.relay import store
 from costing.job import Costing
-from costing.pricing.flat import FlatMap
+from costing.pricing.flat import FlatMap, load_flat_map
 from costing.retention import Retention
 from ledger.models import unshipped_batches, usage_metrics
 from ledger.session import operator_session
@@ -96,9 +96,20 @@ def test_a_tenants_day_has_its_name_plan_and_shares(influx: Influx, book: Book, 
     expected = {
         "time": int(datetime(2026, 3, 9, tzinfo=UTC).timestamp()) * 10**9,
         "tenant": "acme", "plan": "Pro", "name": "Acme", "cost": 0.01635, "ai_cost": 0.005,
-        "twilio_cost": 0.0089, "emails": 7, "unpriced": 1,
+        "twilio_cost": 0.0089, "emails": 7, "unpriced": 1, "ai_unpriced": 0, "twilio_unpriced": 0,
     }  # fmt: skip
     assert expected == found
+
+
+def test_a_tenants_day_tells_which_of_its_shares_are_not_known(
+    influx: Influx, intake: Intake, engine: sa.Engine, ship: Ship
+) -> None:
+    book_only(intake, ai("a"), sms("in", channel="email", direction="inbound"), sms("s"))
+    Costing(engine, load_flat_map(ai_flat_fallback=False), ships=True).run(now=NOW)
+    ship()
+    (found,) = points(influx, "usage_tenant_day")
+    names = ("unpriced", "ai_unpriced", "twilio_unpriced")
+    assert (2, 1, 1) == tuple(found[name] for name in names)
 
 
 def test_what_has_no_price_costs_nothing_and_says_so(

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -47,6 +48,13 @@ RS256 = {
     **{name: HS256[name] for name in ("JWT_ISSUER", "JWT_AUDIENCE")},
     "JWT_ALGORITHM": "RS256",
     "JWT_JWKS": "https://host.example/jwks.json",
+}
+GRAFANA = {
+    "INFLUX_URL": "http://127.0.0.1:8086",
+    "GRAFANA_URL": "http://127.0.0.1:3000/grafana",
+    "GRAFANA_PASSWORD": "p",
+    "GRAFANA_KEYS": "/etc/meterline/grafana-keys",
+    "GRAFANA_GATEWAY_URL": "http://127.0.0.1:8000/grafana/influx",
 }
 
 
@@ -111,6 +119,16 @@ def faulty(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> list
         ({"SENDGRID_PUBLIC_KEY": "=MFkw"}, ["SENDGRID_PUBLIC_KEY"]),
         ({"SENDGRID_PUBLIC_KEY": "MF kw"}, ["SENDGRID_PUBLIC_KEY"]),
         ({"FEATURE_RULES": "number:4155550100=ivr"}, ["FEATURE_RULES"]),
+        (GRAFANA, []),
+        ({**GRAFANA, "GRAFANA_URL": ""}, []),
+        (
+            {**GRAFANA, "GRAFANA_PASSWORD": "", "GRAFANA_KEYS": "", "GRAFANA_GATEWAY_URL": ""},
+            ["GRAFANA_PASSWORD", "GRAFANA_KEYS", "GRAFANA_GATEWAY_URL"],
+        ),
+        ({**GRAFANA, "INFLUX_URL": ""}, ["GRAFANA_URL"]),
+        ({**GRAFANA, "GRAFANA_URL": "http://u:p@grafana:3000"}, ["GRAFANA_URL"]),
+        ({**GRAFANA, "GRAFANA_GATEWAY_URL": "meter.example"}, ["GRAFANA_GATEWAY_URL"]),
+        ({**GRAFANA, "GRAFANA_USER": "a:b"}, ["GRAFANA_USER"]),
     ],
 )
 def test_settings_of_the_edge_that_do_not_fit_together_are_all_named(
@@ -207,3 +225,82 @@ def test_no_group_of_settings_hides_a_validator_of_another() -> None:
     ]
     names = [name for group in groups for name in group.__pydantic_decorators__.field_validators]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_a_setting_can_be_in_a_file_of_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meterline_hash_key").write_text("from a file of secrets\n")
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path))
+    assert b"from a file of secrets" == load_settings().hash_key_bytes
+
+
+def test_the_environment_comes_before_a_file_of_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meterline_hash_key").write_text("from a file of secrets")
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("METERLINE_HASH_KEY", "from the environment")
+    assert b"from the environment" == load_settings().hash_key_bytes
+
+
+def test_a_value_from_a_file_is_checked_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meterline_hash_key").write_text("too short")
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(InvalidError) as raised:
+        load_settings()
+    expected = "settings are wrong:\n  METERLINE_HASH_KEY: needs at least 16 characters"
+    assert expected == raised.value.message
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_a_fault_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METERLINE_SECRETS_DIR", str(tmp_path / "missing"))
+    monkeypatch.setenv("METERLINE_DATABASE_POOL_SIZE", "0")
+    with pytest.raises(InvalidError) as raised:
+        load_settings()
+    assert ["DATABASE_POOL_SIZE", "SECRETS_DIR"] == sorted(
+        re.findall(r"METERLINE_(\w+):", raised.value.message)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"SENDGRID_API_KEY": "SG.key"}, "SENDGRID_API_KEY: needs METERLINE_MAIL_FROM"),
+        ({"MAIL_FROM": "Pat <pat@host.example>"}, "MAIL_FROM: it holds what is no e-mail address"),
+        (
+            {"NOTICE_WEBHOOK_URL": "https://host.example/hooks"},
+            "NOTICE_WEBHOOK_SECRET: is needed with METERLINE_NOTICE_WEBHOOK_URL",
+        ),
+        ({"NOTICE_WEBHOOK_SECRET": "short"}, "NOTICE_WEBHOOK_SECRET: needs at least 16"),
+        ({"NOTICE_WEBHOOK_SECRET": " , "}, "NOTICE_WEBHOOK_SECRET: names none"),
+        ({"NOTICE_WEBHOOK_URL": "ftp://host.example"}, "NOTICE_WEBHOOK_URL: must be an address"),
+        ({"NOTICE_WEBHOOK_URL": "https://h.example/#a"}, "NOTICE_WEBHOOK_URL: has characters"),
+        ({"NOTICE_WEBHOOK_URL": "https://u:p@h.example/"}, "NOTICE_WEBHOOK_URL: must be an"),
+    ],
+)
+def test_outlets_of_notices_that_cannot_work_are_told(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], fault: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"METERLINE_{name}", value)
+    with pytest.raises(InvalidError) as caught:
+        load_settings()
+    assert f"METERLINE_{fault}" in caught.value.message
+
+
+def test_the_address_of_a_receiver_may_have_a_path_and_a_query(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = "https://host.example/hooks/?from=meterline"
+    monkeypatch.setenv("METERLINE_NOTICE_WEBHOOK_URL", address)
+    monkeypatch.setenv("METERLINE_NOTICE_WEBHOOK_SECRET", f"{'n' * 16}, {'o' * 16}")
+    settings = load_settings()
+    assert (address, ("n" * 16, "o" * 16)) == (
+        settings.notice_webhook_url,
+        settings.webhook_secrets,
+    )

@@ -100,10 +100,12 @@ def test_a_percent_sign_in_a_tag_is_one() -> None:
 
 
 def test_a_tenants_day_is_one_line() -> None:
-    sums = DaySums(cost=1_500_000_000, ai_cost=1_000_000_000, twilio_cost=0, emails=4, unpriced=2)
+    costs = {"cost": 1_500_000_000, "ai_cost": 1_000_000_000, "twilio_cost": 0}
+    sums = DaySums(**costs, emails=4, unpriced=2, ai_unpriced=1, twilio_unpriced=0)
     expected = (
         'usage_tenant_day,plan=Pro,tenant=acme name="The \\"A\\" Team\\\\",cost=1.5,ai_cost=1.0,'
-        "twilio_cost=0.0,emails=4i,unpriced=2i 1773014400000000000"
+        "twilio_cost=0.0,emails=4i,unpriced=2i,ai_unpriced=1i,twilio_unpriced=0i"
+        " 1773014400000000000"
     )
     assert expected == day_point(TENANT, "Pro", date(2026, 3, 9), START, sums).line
 
