@@ -45,7 +45,7 @@ def read_query() -> Query:
     unknown = sorted(set(given) - set(_TAKEN))
     if unknown:
         raise refuse_parameter(
-            f"no parameter {shorten(unknown[0], 20)} is taken; there are {', '.join(_TAKEN)}"
+            f"no such parameter here: {shorten(unknown[0], 20)}; there are {', '.join(_TAKEN)}"
         )
     if len(given) < len(found):
         raise refuse_parameter("give each parameter once")

@@ -96,7 +96,7 @@ def sum_days(session: TenantSession, days: Collection[date]) -> dict[date, DaySu
             twilio_cost=before.twilio_cost + (known if is_twilio else 0),
             emails=before.emails + (quantity if is_email else 0),
             unpriced=before.unpriced + is_unpriced,
-            ai_unpriced=before.ai_unpriced + (is_unpriced and is_ai),
-            twilio_unpriced=before.twilio_unpriced + (is_unpriced and is_twilio),
+            ai_unpriced=before.ai_unpriced + (is_unpriced and bool(is_ai)),
+            twilio_unpriced=before.twilio_unpriced + (is_unpriced and bool(is_twilio)),
         )
     return sums
