@@ -56,6 +56,7 @@ coverage: setup ## Run all tests and tell which branches none of them takes
 
 soak: setup ## Run the long versions of the proofs
 	METERLINE_SOAK=1 $(BIN)/python -m pytest -m soak
+	METERLINE_SOAK=1 $(BIN)/python -m pytest tests/property -m "not soak"
 
 check: setup docs ## Lint, types, import contracts, documentation
 	$(BIN)/ruff format --check .

@@ -3,8 +3,8 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ledger.settings import Settings
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant
 from tests.builders import NOW
+from tests.forking import Commands
 from tests.servers.postgresql import Database, PostgreSql
 
 settings.register_profile(
@@ -173,19 +174,23 @@ def services(engine: sa.Engine, intake: Intake) -> Services:
     )
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """What runs commands in processes of their own."""
+    with closing(Commands()) as commands:
+        yield commands
+
+
 @pytest.fixture
-def meterline(ledger_url: str, tmp_path: Path) -> Run:
+def meterline(ledger_url: str, tmp_path: Path, commands: Commands) -> Run:
     """Run the command in a temporary folder on the test's ledger; returns the finished process."""
 
     def run(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [Path(sys.executable).parent / "meterline", *arguments],
-            env={**os.environ, "METERLINE_DATABASE_URL": ledger_url, **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
+        return commands.run(
+            list(map(str, arguments)),
+            environment={**os.environ, "METERLINE_DATABASE_URL": ledger_url, **environment},
+            folder=tmp_path,
+            seconds=120,
         )
 
     return run

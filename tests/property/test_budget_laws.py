@@ -22,6 +22,7 @@ from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
 from tests.builders import NOW, sms
 from tests.property.ledgers import ACME, Ledger, Ledgers
 from tests.property.test_time_laws import instants, zones
+from tests.soaking import examples
 
 DAY = timedelta(days=1)
 BOOK = build_flat_map(
@@ -104,7 +105,7 @@ def spend(ledger: Ledger, parts: Sequence[int]) -> None:
         assert (0, 0, ()) == budgeting.run(now=NOW)
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(8))
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=5))
 def test_each_threshold_is_told_of_once_however_spend_comes_in(
     ledgers: Ledgers, parts: list[int]

@@ -15,8 +15,9 @@ from costing.pricing.flat import FlatMap
 from ledger.period import DateRange
 from ledger.rollups import RollupKey, RollupRow, Tally
 from tests.property.ledgers import ACME, BOOK, OTHER, OTHER_BOOK, RATES, Event, Ledger, Ledgers
+from tests.soaking import examples
 
-LAW = settings(max_examples=25)
+LAW = settings(max_examples=examples(8))
 
 HALF = Fraction(1, 2)
 

@@ -23,6 +23,7 @@ from meterline import Meter
 from tests.conftest import Run
 from tests.gate import Gate, Mood
 from tests.processes import Launcher, Server, wait_until
+from tests.soaking import long_only
 
 HOSTS = 3
 BURST = 1500
@@ -53,10 +54,6 @@ def work(name, calls, chance):
 
 work(name, 10**9, random.Random(seed))
 """
-
-long_only = pytest.mark.skipif(
-    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
-)
 
 
 @dataclass

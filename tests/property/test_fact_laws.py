@@ -15,8 +15,9 @@ from tests.builders import NOW
 from tests.facts import fact, net_figures
 from tests.property.ledgers import ACME, BOOK, Event, Ledger, Ledgers
 from tests.property.test_costing_laws import NOONS, zones
+from tests.soaking import examples
 
-LAW = settings(max_examples=20)
+LAW = settings(max_examples=examples(8))
 IDS = ("U1", "U2")
 FEATURES = st.sampled_from(("broadcast", "ivr"))
 TIMES = st.builds(

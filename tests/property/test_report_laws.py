@@ -22,11 +22,12 @@ from ledger.period import DateRange
 from ledger.session import operator_session, tenant_session
 from tests.builders import NOW, sms
 from tests.property.ledgers import ACME, OTHER, Ledger, Ledgers
+from tests.soaking import examples
 
 DAYS = 5
 TODAY = date(2026, 3, 10)
 DATES = DateRange(start=TODAY - timedelta(days=DAYS - 1), end=TODAY + timedelta(days=1))
-ledgers_are_slow = settings(max_examples=30)
+ledgers_are_slow = settings(max_examples=examples(10))
 
 TENTH = Fraction(1, 10)
 

@@ -13,8 +13,9 @@ from ledger.period import MIN_RETENTION_DAYS
 from tests.builders import NOW
 from tests.property.ledgers import BOOK, Event, Ledger, Ledgers
 from tests.property.test_costing_laws import pieces, price_books, zones
+from tests.soaking import examples
 
-LAW = settings(max_examples=25)
+LAW = settings(max_examples=examples(8))
 
 
 class Step(NamedTuple):

@@ -20,8 +20,9 @@ from tests.builders import NOW
 from tests.property.ledgers import Event, Ledger, Ledgers
 from tests.property.test_costing_laws import pieces, price_books, zones
 from tests.servers.influx_stand_in import ORG, TOKEN, InfluxTwoStandIn
+from tests.soaking import examples
 
-LAW = settings(max_examples=10)
+LAW = settings(max_examples=examples(6))
 
 Points = dict[str, str]
 """Fields by measurement, tags and time, of which InfluxDB keeps the last that came."""

@@ -25,6 +25,7 @@ from tests.conftest import Run
 from tests.onlooker import Onlooker
 from tests.processes import Launcher, Running, Sender, Server, wait_until
 from tests.servers.postgresql import PostgreSql
+from tests.soaking import long_only
 
 CLIENTS = 2
 FILE_ROWS = 8000
@@ -34,10 +35,6 @@ IMPORT_OPTIONS = [
     *("--set", "tenant=acme", "--set", "channel=ai", "--set", "source=openai"),
     *("--set", "feature=imported", "--set", "model=house-llm", "--timezone", "UTC"),
 ]
-
-long_only = pytest.mark.skipif(
-    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,14 +26,11 @@ from tests.clients import TENANTS, Client, Figures, random_event
 from tests.conftest import Run
 from tests.onlooker import Onlooker
 from tests.processes import Launcher, Sender, Server, wait_until
+from tests.soaking import long_only
 
 ROUND_EVENTS = 3000
 RETENTION = ("retention", "run", "--days", "30")
 IDS = "SELECT tenant_id, event_id FROM usage_"
-
-long_only = pytest.mark.skipif(
-    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +127,7 @@ def read_outcome(
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(6), pytest.param(60, marks=[pytest.mark.soak, long_only])]
+    "kills", [pytest.param(3), pytest.param(60, marks=[pytest.mark.soak, long_only])]
 )
 def test_killing_retention_at_any_moment_loses_nothing_and_counts_nothing_twice(  # noqa: PLR0917 - fixtures
     kills: int,

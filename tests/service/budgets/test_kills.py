@@ -22,12 +22,9 @@ from tests.costed import ACME
 from tests.processes import Launcher, wait_until
 from tests.service.budgets.conftest import PAT, ids, notices
 from tests.service.budgets.outlets import outlets
+from tests.soaking import long_only
 from tests.standins import sendgrid_api
 from tests.standins.server import Answer, Asked, StandIn
-
-long_only = pytest.mark.skipif(
-    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
-)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A tenant's answer is the one it would get if it were alone; and nothing is ever written."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,11 +16,9 @@ from tests.servers.influx import Influx
 from tests.service.gateway.attacks import ATTACKS, queries
 from tests.service.gateway.conftest import ALONE
 from tests.service.gateway.points import ACME, MARK, OTHER
+from tests.soaking import long_only
 
 LONG = 100_000
-long_only = pytest.mark.skipif(
-    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
-)
 pytestmark = pytest.mark.ledger("sqlite")
 
 _LOOKS = (

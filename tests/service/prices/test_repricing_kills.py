@@ -25,6 +25,7 @@ from tests.builders import NOW, sms
 from tests.onlooker import Onlooker
 from tests.pricing import rate
 from tests.processes import Launcher, wait_until
+from tests.soaking import long_only
 
 TENANTS = [TenantId(f"tenant-{number:02}") for number in range(40)]
 ROWS = 25
@@ -32,10 +33,6 @@ ROWS = 25
 BEFORE = date(2025, 1, 1)
 SPAN = ("--from", "2026-03-01", "--to", "2026-03-31")
 FLAT_NANOS = 8_900_000
-
-long_only = pytest.mark.skipif(
-    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
-)
 
 
 @dataclass

@@ -19,13 +19,10 @@ from tests.conftest import Run
 from tests.onlooker import Onlooker
 from tests.processes import Launcher
 from tests.servers.influx import Influx
+from tests.soaking import long_only
 
 SETTINGS = {"METERLINE_INFLUX_TIMEOUT_SECONDS": "0.5"}
 SUMS = 'sum("input_tokens"), sum("output_tokens")'
-
-long_only = pytest.mark.skipif(
-    os.environ.get("METERLINE_SOAK") != "1", reason="the long version; `make soak` runs it"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
