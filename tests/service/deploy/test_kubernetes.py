@@ -1,5 +1,6 @@
 """The manifests are what Kubernetes takes, and fit each other."""
 
+import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,13 @@ def test_each_manifest_is_one_that_this_version_takes(manifest: Manifest, versio
 def test_a_misspelt_field_is_found() -> None:
     wrong = {**all_of("Job")[0].content, "sepc": {}}
     with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, VERSIONS[0], strict=True)
+
+
+def test_a_misspelt_field_within_a_container_is_found() -> None:
+    (wrong,) = (copy.deepcopy(one.content) for one in all_of("Job"))
+    wrong["spec"]["template"]["spec"]["containers"][0]["imagee"] = "x"
+    with pytest.raises(kubernetes_validate.ValidationError, match="imagee"):
         kubernetes_validate.validate(wrong, VERSIONS[0], strict=True)
 
 
