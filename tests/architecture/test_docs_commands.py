@@ -90,7 +90,10 @@ def parse(arguments: list[str], command: click.Command = main) -> None:
             raise
 
 
-@pytest.mark.parametrize(("page", "arguments"), CASES, ids=lambda case: " ".join([*case])[:60])
+@pytest.mark.parametrize(
+    ("page", "arguments"),
+    [pytest.param(*case, id=f"{case[0]}: {' '.join(case[1])}") for case in CASES],
+)
 def test_a_command_that_is_shown_can_be_called_so(page: str, arguments: tuple[str, ...]) -> None:
     try:
         parse(list(arguments))

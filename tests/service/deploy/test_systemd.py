@@ -100,7 +100,7 @@ def test_a_command_has_the_user_the_folder_the_settings_and_the_secrets_of_the_s
         "# a note\nMETERLINE_JWT_ROLES=a b=$(id);`id`\nMETERLINE_JWT_ALGORITHM=HS256"
     )
     refused = run(machine, "db", "upgrade").stderr
-    assert {"METERLINE_JWT_ROLES", "METERLINE_JWT_SECRET"} == set(
+    assert {"METERLINE_JWT_ROLES", "METERLINE_JWT_SECRET"} <= set(
         re.findall(r"^  (METERLINE_\w+):", refused, re.MULTILINE)
     )
     (machine / "etc/meterline/settings").unlink()
