@@ -97,6 +97,12 @@ def test_what_is_kept_in_memory_leaves_a_service_half_of_it_to_work_in(name: str
     assert 2 * kept <= mebibytes(service["deploy"]["resources"]["limits"]["memory"])
 
 
+def test_the_memory_that_the_page_names_is_that_of_all_limits() -> None:
+    limits = [SERVICES[name]["deploy"]["resources"]["limits"]["memory"] for name in LASTING]
+    told = f"add up to {sum(map(mebibytes, limits)) / 1024:g} GiB"
+    assert told in (ROOT / "docs/compose.md").read_text()
+
+
 def test_what_ends_is_waited_for_or_is_started_by_its_name_alone() -> None:
     waited_for = {
         other
