@@ -125,7 +125,7 @@ def programs(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted = {n for n, p in locked.items() if not p.marker or Marker(p.marker).evaluate()}
     for name in wanted | needed_by(*USED_BY_THE_SAMPLE):
         link(name, known[name].version, site)
-    pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", folder / "bin/python"]
     install = ["install", "--quiet", "--no-compile", "--no-deps", "--no-index"]
     subprocess.run([*pip, *install, *built.glob("*.whl")], check=True)
     subprocess.run([*pip, "check"], check=True, capture_output=True)
