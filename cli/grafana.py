@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -67,21 +68,35 @@ def keys() -> None:
     """Keep the keys that sign who looks at Grafana."""
 
 
+@keys.command("make")
+def make_signing() -> None:
+    """Make the first keys; those that are there stay as they are."""
+    # Cryptography takes long to load, and other commands need none.
+    from api.embedding.keys import rotate_keys  # noqa: PLC0415
+
+    ring = rotate_keys(_key_folder(), only_first=True)
+    click.echo(f"key {ring.current.kid} signs")
+
+
 @keys.command("rotate")
 def rotate_signing() -> None:
     """Let the next key sign, and make one after it; restart Grafana before the next time."""
-    # Cryptography takes long to load, and other commands need none.
-    from api.embedding.keys import PUBLIC_FILE, rotate_keys  # noqa: PLC0415
+    from api.embedding.keys import PUBLIC_FILE, rotate_keys  # noqa: PLC0415 - as above
 
-    folder = connect().settings.grafana_keys
-    if folder is None:
-        raise InvalidError("grafana_not_configured", "set METERLINE_GRAFANA_KEYS first")
+    folder = _key_folder()
     ring = rotate_keys(folder)
     click.echo(f"key {ring.current.kid} signs")
     if ring.previous is not None:
         click.echo(f"key {ring.previous.kid} is believed until the next rotation")
     click.echo(f"key {ring.next.kid} will sign after the next rotation")
     click.echo(f"restart Grafana, so that it reads {folder / PUBLIC_FILE}")
+
+
+def _key_folder() -> Path:
+    folder = connect().settings.grafana_keys
+    if folder is None:
+        raise InvalidError("grafana_not_configured", "set METERLINE_GRAFANA_KEYS first")
+    return folder
 
 
 def _provisioner(wiring: Wiring) -> "Provisioner":

@@ -87,8 +87,12 @@ class Keys:
         return True
 
 
-def rotate_keys(folder: Path) -> KeyRing:
+def rotate_keys(folder: Path, *, only_first: bool = False) -> KeyRing:
     """Let the next key sign and make another one after it; the first time, make both.
+
+    Args:
+        folder: where they are kept; it is made where it is missing.
+        only_first: leave the keys that are there as they are.
 
     Raises:
         UnavailableError: `grafana_keys_missing`, where the folder cannot be written, or has a file
@@ -99,6 +103,8 @@ def rotate_keys(folder: Path) -> KeyRing:
         with _locked(folder):
             there = folder / PRIVATE_FILE
             before = _read_ring(there) if there.exists() else None
+            if before is not None and only_first:
+                return before
             ring = KeyRing(
                 previous=None if before is None else before.current,
                 current=_make() if before is None else before.next,

@@ -69,6 +69,10 @@ class Stack:
         """Return what a secret is."""
         return (self._secrets / name).read_text()
 
+    def signing_keys(self) -> bytes:
+        """Return what Grafana reads of the volume with keys when it starts."""
+        return (self._mount("grafana", "grafana-keys") / "jwks.json").read_bytes()
+
     def run(self, name: str, *arguments: str) -> str:
         """Run a service that ends, or a command in its place; return what it prints."""
         command = list(arguments) or self.services[name]["command"]

@@ -9,14 +9,24 @@ from typing import Any
 
 import pytest
 import yaml
+from gunicorn.config import Config
 
+from cli.server import server_options
 from ledger.settings import Settings
+from meterline import __version__
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
 COMPOSE = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 LASTING = {name for name, service in SERVICES.items() if service.get("restart") != "no"}
+
+
+MIB = {"m": 1, "g": 1024}
+
+
+def mebibytes(size: str) -> int:
+    return int(size[:-1]) * MIB[size[-1]]
 
 
 def check(file: Path) -> subprocess.CompletedProcess[str]:
@@ -74,6 +84,54 @@ def test_a_service_that_stays_tells_its_health(name: str) -> None:
 
 def test_only_nginx_is_reached_from_outside() -> None:
     assert {"nginx"} == {name for name, service in SERVICES.items() if "ports" in service}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_what_is_kept_in_memory_leaves_a_service_half_of_it_to_work_in(name: str) -> None:
+    service = SERVICES[name]
+    kept = sum(
+        mebibytes(size)
+        for place in service.get("tmpfs", [])
+        for size in re.findall(r"size=(\d+[mg])", place)
+    )
+    assert 2 * kept <= mebibytes(service["deploy"]["resources"]["limits"]["memory"])
+
+
+def test_the_memory_that_the_page_names_is_that_of_all_limits() -> None:
+    limits = [SERVICES[name]["deploy"]["resources"]["limits"]["memory"] for name in LASTING]
+    told = f"add up to {sum(map(mebibytes, limits)) / 1024:g} GiB"
+    assert told in (ROOT / "docs/compose.md").read_text()
+
+
+def test_what_ends_is_waited_for_or_is_started_by_its_name_alone() -> None:
+    waited_for = {
+        other
+        for service in SERVICES.values()
+        for other, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    by_name = {name for name, service in SERVICES.items() if "profiles" in service}
+    assert set() == set(SERVICES) - LASTING - waited_for - by_name
+
+
+def test_nginx_starts_again_with_the_services_whose_addresses_it_looked_up() -> None:
+    config = (ROOT / "deploy/compose/nginx.conf").read_text()
+    looked_up = set(re.findall(r"^\s*server ([a-z]+):\d+;", config, re.MULTILINE))
+    again = {name for name, how in SERVICES["nginx"]["depends_on"].items() if how["restart"]}
+    assert ({"api", "grafana"}, looked_up) == (looked_up, again)
+
+
+def test_requests_that_are_under_way_are_answered_before_the_api_is_killed() -> None:
+    grace = int(SERVICES["api"]["stop_grace_period"].removesuffix("s"))
+    config = Config()
+    for name, value in server_options("127.0.0.1", 0, workers=1).items():
+        config.set(name, value)
+    assert grace > config.graceful_timeout
+
+
+def test_the_image_has_the_one_version() -> None:
+    expected = f"meterline:${{METERLINE_VERSION:-{__version__}}}"
+    assert {expected} == {one["image"] for one in SERVICES.values() if "build" in one}
 
 
 def test_every_mounted_file_is_in_this_repository() -> None:

@@ -1,11 +1,15 @@
 """The manifests are what Kubernetes takes, and fit each other."""
 
+import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import kubernetes_validate
 import pytest
 import yaml
+
+from ledger.settings import Settings
+from meterline import __version__
 
 FOLDER = Path(__file__).parents[3] / "deploy/kubernetes"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
@@ -62,6 +66,13 @@ def test_a_misspelt_field_is_found() -> None:
         kubernetes_validate.validate(wrong, VERSIONS[0], strict=True)
 
 
+def test_a_misspelt_field_within_a_container_is_found() -> None:
+    (wrong,) = (copy.deepcopy(one.content) for one in all_of("Job"))
+    wrong["spec"]["template"]["spec"]["containers"][0]["imagee"] = "x"
+    with pytest.raises(kubernetes_validate.ValidationError, match="imagee"):
+        kubernetes_validate.validate(wrong, VERSIONS[0], strict=True)
+
+
 @pytest.mark.parametrize("manifest", all_of(*PODS), ids=lambda manifest: manifest.name)
 def test_a_pod_runs_confined_and_never_as_root(manifest: Manifest) -> None:
     pod = pod_of(manifest)["spec"]
@@ -89,6 +100,28 @@ def test_what_selects_pods_finds_some(manifest: Manifest) -> None:
         if wanted.items() <= pod_of(other)["metadata"]["labels"].items()
     ]
     assert [] != found
+
+
+@pytest.mark.parametrize("manifest", all_of(*PODS), ids=lambda manifest: manifest.name)
+def test_a_pod_gets_no_variables_that_look_like_settings(manifest: Manifest) -> None:
+    # Kubernetes would set METERLINE_API_PORT and the like for the services of the namespace.
+    assert pod_of(manifest)["spec"]["enableServiceLinks"] is False
+
+
+def test_what_the_kustomization_sets_are_settings_and_no_secrets() -> None:
+    told = {one.partition("=")[0] for one in KUSTOMIZATION["configMapGenerator"][0]["literals"]}
+    open_ones = {
+        f"METERLINE_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" not in str(field.annotation)
+    }
+    assert set() == told - open_ones
+
+
+def test_the_image_has_the_one_version() -> None:
+    page = (FOLDER.parents[1] / "docs/kubernetes.md").read_text()
+    named = f"{KUSTOMIZATION['images'][0]['newName']}:{__version__}"
+    assert (__version__, 2) == (KUSTOMIZATION["images"][0]["newTag"], page.count(named))
 
 
 def test_pods_name_the_settings_and_the_image_of_the_kustomization() -> None:

@@ -69,6 +69,12 @@ def test_doctor_finds_the_stack_well(stack: Stack) -> None:
     assert "WRONG" not in told
 
 
+def test_a_second_start_leaves_the_keys_that_grafana_has_read(stack: Stack) -> None:
+    before = stack.signing_keys()
+    stack.run("grafana-keys")  # `docker compose up` starts what has ended again
+    assert before == stack.signing_keys()
+
+
 def test_plain_http_is_sent_to_https(stack: Stack) -> None:
     status, headers, _body = ask(stack.plain_port, "GET", "/usage", Host="localhost")
     assert (308, "https://localhost/usage") == (status, headers["location"])

@@ -162,6 +162,15 @@ def test_signing_keys_are_made_and_rotated(command: Command, tmp_path: Path) -> 
     assert first[1] == second[0].replace("signs", "will sign after the next rotation")
 
 
+def test_keys_that_are_there_are_not_made_again(command: Command, tmp_path: Path) -> None:
+    first = command("keys", "make").stdout
+    before = (tmp_path / "keys" / PRIVATE_FILE).read_bytes()
+    assert (first, before) == (
+        command("keys", "make").stdout,
+        (tmp_path / "keys" / PRIVATE_FILE).read_bytes(),
+    )
+
+
 def test_the_secret_of_a_signing_key_is_not_printed(command: Command, tmp_path: Path) -> None:
     printed = command("keys", "rotate").stdout
     signing = json.loads((tmp_path / "keys" / PRIVATE_FILE).read_bytes())
