@@ -81,7 +81,7 @@ ALERTS = (
         minutes=5,
         severity=Severity.WARNING,
         summary="AI spend is not known, since AI usage has no price",
-        description="{value} tenants have such usage today; high AI spend of theirs is not seen.",
+        description="{value} tenants have such usage today; their AI spend may be high unseen.",
     ),
     Alert(
         name="MeterlineSpendSpike",
@@ -148,6 +148,17 @@ ALERTS = (
         severity=Severity.CRITICAL,
         summary="Meterline has no figures: other alerts are silent",
         description="The ledger does not answer the exporter, or the exporter is not scraped.",
+    ),
+    Alert(
+        name="MeterlineCollectorFailing",
+        # Where the ledger is down all of them are, which MeterlineBlind tells in one.
+        query="1 - meterline_scrape_collector_success"
+        " unless on (instance, job) (meterline_ledger_up == 0)",
+        above=0,
+        minutes=1,
+        severity=Severity.CRITICAL,
+        summary="Meterline has no figures of {collector}: alerts that ask for them are silent",
+        description="That part of each scrape fails; the exporter says why on standard error.",
     ),
 )
 """In the order of the documentation."""

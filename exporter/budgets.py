@@ -4,13 +4,13 @@ They come from what the worker wrote down, and not from the rollups: some second
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from exporter.metric import Metric, Sample
-from ledger.anomalies import count_anomalies, read_anomalies
+from exporter.spending import to_usd
+from ledger.anomalies import count_anomalies, listed_since, read_anomalies
 from ledger.budget_notices import measure_undelivered
 from ledger.budget_standings import count_standings, read_most_used
-from ledger.money import NANOS_PER_USD
 from ledger.session import OperatorSession
 
 MOST_BUDGETS = 1000
@@ -18,8 +18,6 @@ MOST_BUDGETS = 1000
 
 MOST_ANOMALIES = 100
 """Most tenants and channels with a series of their own: those with the greatest excess."""
-
-_LISTED = timedelta(days=7)
 
 METRICS = (
     Metric(
@@ -57,12 +55,13 @@ METRICS = (
     Metric(
         name="meterline_spend_anomalies",
         unit="anomalies",
-        help="Dates of tenants and channels, of the last seven, with far more spend than usual.",
+        help="Dates of tenants and channels, of at least the last seven, with far more spend than"
+        " usual.",
     ),
     Metric(
-        name="meterline_spend_anomaly_excess_dollars",
-        unit="dollars",
-        help="How much more than usual was spent on such a date, the worst of the last seven."
+        name="meterline_spend_anomaly_excess_usd",
+        unit="usd",
+        help="How much more than usual was spent on such a date, the worst of these dates."
         " The 100 tenants and channels with most.",
         labels=("tenant", "channel"),
     ),
@@ -87,11 +86,11 @@ def collect_budgets(session: OperatorSession, now: datetime) -> Iterator[Sample]
 
 
 def _collect_anomalies(session: OperatorSession, now: datetime) -> Iterator[Sample]:
-    since = (now - _LISTED).date()
+    since = listed_since(now)
     yield Sample("meterline_spend_anomalies", count_anomalies(session, since=since))
     worst: dict[tuple[str, ...], int] = {}
     # The greatest comes first.
     for tenant_id, _, one in read_anomalies(session, since=since, limit=MOST_ANOMALIES):
         worst.setdefault((tenant_id, one.channel), one.spent - one.usual)
     for labels, excess in worst.items():
-        yield Sample("meterline_spend_anomaly_excess_dollars", excess / NANOS_PER_USD, labels)
+        yield Sample("meterline_spend_anomaly_excess_usd", to_usd(excess), labels)

@@ -182,13 +182,15 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="meterline_high_ai_share_ratio",
         unit="ratio",
-        help="AI's part of what each of these tenants spent today.",
+        help="AI's part of what each of these tenants spent today; at least that where some AI"
+        " usage has no price.",
         labels=("tenant",),
     ),
     Metric(
         name="meterline_ai_share_unknown_tenants",
         unit="tenants",
-        help="Tenants with AI usage today that has no price, so that AI's share is not known.",
+        help="Tenants with AI usage today that has no price, so that AI's share may be more than is"
+        " known.",
     ),
     Metric(
         name="meterline_hour_costly_tenants",

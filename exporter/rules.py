@@ -77,7 +77,8 @@ def _grafana_rule(alert: Alert) -> dict[str, Any]:
 
 
 def _grouped(query: str) -> str:
-    return f"({query})" if " or " in query else query
+    # These bind less than the comparison that follows.
+    return f"({query})" if " or " in query or " unless " in query else query
 
 
 def _uid(name: str) -> str:

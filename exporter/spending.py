@@ -88,10 +88,12 @@ def _show_high_ai(tenants: Sequence[TenantToday], watch: Watch) -> Iterator[Samp
 
 
 def _is_high(tenant: TenantToday, watch: Watch) -> bool:
-    """Whether AI spend is over both limits, exactly. A share that is not known is none."""
+    """Whether AI spend is over both limits, exactly.
+
+    AI usage without a price is no reason to be silent: whatever it costs, both only rise by it.
+    """
     return (
-        tenant.unpriced_ai_rows == 0
-        and tenant.cost > 0
+        tenant.cost > 0
         and tenant.ai_cost > watch.ai_amount
         and tenant.ai_cost > watch.ai_share * tenant.cost
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -10,6 +10,10 @@ from ledger.models import tenants, usage_anomalies
 from ledger.money import Nanos
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
+
+LISTED_DAYS = 7
+"""How many local dates are listed at least, those that are running included: late usage is found as
+long as that."""
 
 _ANOMALY = usage_anomalies.c
 
@@ -28,6 +32,14 @@ class Anomaly:
     spent: Nanos
     usual: Nanos
     bound: Nanos
+
+
+def listed_since(now: datetime) -> date:
+    """Return the first date of which anomalies are looked for, listed and counted.
+
+    West of UTC today can be yesterday still, and has as many dates then as elsewhere.
+    """
+    return now.astimezone(UTC).date() - timedelta(days=LISTED_DAYS)
 
 
 def replace_anomalies(session: TenantSession, anomalies: Iterable[Anomaly], *, since: date) -> None:

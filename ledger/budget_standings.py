@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from ledger.models import budget_standings
+from ledger.models import budget_standings, tenants
 from ledger.money import Nanos
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
@@ -14,6 +14,7 @@ from ledger.tenant import TenantId
 _STANDING = budget_standings.c
 # A quotient of integers would be cut to a whole number.
 _USED = sa.cast(_STANDING.spent, sa.Float) / _STANDING.amount
+_OF_TENANT = budget_standings.join(tenants, tenants.c.tenant_id == _STANDING.tenant_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +66,8 @@ def read_most_used(
     """Return the budgets of all tenants of which most is used, in periods that are running."""
     query = (
         sa.select(budget_standings)
-        .where(_STANDING.ends_at > now)
+        .select_from(_OF_TENANT)
+        .where(*_runs(now))
         .order_by(_USED.desc(), _STANDING.tenant_id, _STANDING.budget_id)
         .limit(limit)
     )
@@ -81,6 +83,12 @@ def read_most_used(
 def count_standings(session: OperatorSession, *, now: datetime) -> tuple[int, int]:
     """Return how many budgets run, and how many of them are spent in full."""
     spent = sa.case((_STANDING.spent >= _STANDING.amount, _STANDING.tenant_id))
-    query = sa.select(sa.func.count(), sa.func.count(spent)).where(_STANDING.ends_at > now)
-    running, exceeded = session.connection.execute(query).one()
+    query = sa.select(sa.func.count(), sa.func.count(spent)).select_from(_OF_TENANT)
+    running, exceeded = session.connection.execute(query.where(*_runs(now))).one()
     return running, exceeded
+
+
+def _runs(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions that a period is not over, nor its tenant closed since it was noted."""
+    closed_at = tenants.c.closed_at
+    return _STANDING.ends_at > now, sa.or_(closed_at.is_(None), closed_at > now)

@@ -112,10 +112,13 @@ def measure_unshipped(
     """Return what waits: to an operator of one tenant or of all, to a tenant of itself alone."""
     if isinstance(session, TenantSession):
         tenant_id = session.tenant_id
-    of_due_day = sa.and_(_ROW.tenant_id == _DAY.tenant_id, _ROW.date == _DAY.date)
-    rows = sa.select(sa.func.count()).select_from(
-        usage_tenant_days.join(usage_rollups_daily, of_due_day)
+    # By day and not joined: a planner cannot know how few days are due, and reads all rows instead.
+    of_day = (
+        sa.select(sa.func.count())
+        .where(_ROW.tenant_id == _DAY.tenant_id, _ROW.date == _DAY.date, is_row_due())
+        .scalar_subquery()
     )
+    rows = sa.select(sa.func.coalesce(sa.func.sum(of_day), 0)).select_from(usage_tenant_days)
     events = sa.func.coalesce(sa.func.sum(_UNSHIPPED.event_count), 0)
     expired = sa.func.coalesce(sa.func.sum(relay_state.c.expired_count), 0)
 
@@ -134,7 +137,7 @@ def measure_unshipped(
         events=int(waiting),
         oldest=min(filter(None, (booked, changed)), default=None),
         days=int(days),
-        rows=read(rows.where(are_day_rows_due(), is_row_due()), usage_tenant_days)[0],
+        rows=int(read(rows.where(are_day_rows_due()), usage_tenant_days)[0]),
         quarantined=read(refused, quarantined_points)[0],
         held=read(held, relay_holds)[0],
         expired=int(read(sa.select(expired), relay_state)[0]),

@@ -12,11 +12,10 @@ from api.pages.boards import board_of_operators
 from api.pages.grid_view import build_grid_view
 from api.pages.money import show_count
 from api.services import Services
-from costing.anomalies.job import listed_since
 from costing.reports.store import read_plans
 from costing.reports.tenant_grid import tenant_grid
 from ledger.accounts.roles import Role
-from ledger.anomalies import count_anomalies, read_anomalies
+from ledger.anomalies import LISTED_DAYS, count_anomalies, listed_since, read_anomalies
 from ledger.batches import measure_backlog
 
 blueprint = PageBlueprint("grid", __name__)
@@ -42,4 +41,5 @@ def show_tenants() -> str:
         board=board_of_operators(caller().role, query.days),
         anomalies=build_anomaly_lines(unusual),
         anomaly_count=show_count(unusual_count),
+        anomaly_days=LISTED_DAYS,
     )

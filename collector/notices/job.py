@@ -85,7 +85,7 @@ class Delivery:
             notice = self._claim(tenant_id, notice_id, resting)
             if notice is None:
                 continue
-            attempt = self._senders[notice.medium](notice)
+            attempt = self._send(notice)
             self._note(tenant_id, notice, attempt)
             if attempt.error is None:
                 sent += 1
@@ -109,6 +109,13 @@ class Delivery:
                 return notice
 
         return insist(claim)
+
+    def _send(self, notice: BudgetNotice) -> Attempt:
+        try:
+            return self._senders[notice.medium](notice)
+        except Exception as error:  # noqa: BLE001 - raised, it would stop others, and be tried for ever
+            # A notice that its client will not compose is tried as long as any other, and given up.
+            return Attempt(f"it could not be composed: {type(error).__name__}")
 
     def _note(self, tenant_id: TenantId, notice: BudgetNotice, attempt: Attempt) -> None:
         def note() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import orjson
 import urllib3
 
 from collector.notices.sending import Attempt
@@ -10,7 +11,8 @@ from ledger.budget_notices import BudgetNotice
 from ledger.clock import Clock
 
 ID_HEADER = "Meterline-Notice"
-"""Carries the id of the notice: the same at each attempt, so that a receiver acts on it once."""
+"""Carries the id in the document, so that a receiver acts once on it without reading that. It names
+the tenant: within one alone is the id that the ledger keeps of its own."""
 
 _GONE = 410
 _SUCCESS = range(200, 300)
@@ -39,7 +41,7 @@ class WebhookSender:
         body = notice.document.encode()
         headers = {
             "Content-Type": "application/json",
-            ID_HEADER: notice.notice_id,
+            ID_HEADER: orjson.loads(notice.document)["id"],
             HEADER: sign(body, self._secrets, at=self._clock()),
         }
         try:

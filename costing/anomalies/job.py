@@ -9,26 +9,17 @@ from operator import itemgetter
 import sqlalchemy as sa
 
 from costing.anomalies.daily import DAYS, find_anomaly
-from ledger.anomalies import Anomaly, read_anomalies, replace_anomalies
+from ledger.anomalies import Anomaly, listed_since, read_anomalies, replace_anomalies
 from ledger.columns import whole_sum
-from ledger.models import usage_rollups_daily
+from ledger.models import tenants, usage_rollups_daily
 from ledger.money import Nanos
 from ledger.session import OperatorSession, insist, operator_session, tenant_session
 from ledger.tenant import UNATTRIBUTED, TenantId
-
-LISTED_DAYS = 7
-"""How many local dates are looked at each time, those that are running included: late usage is
-found as long as that, and what is older stays listed nowhere."""
 
 _ROLLUP = usage_rollups_daily.c
 _DAY = timedelta(days=1)
 
 _Spent = dict[str, dict[date, Nanos]]
-
-
-def listed_since(now: datetime) -> date:
-    """Return the first date (UTC) of which anomalies are listed."""
-    return now.date() - LISTED_DAYS * _DAY
 
 
 class AnomalySearch:
@@ -82,14 +73,18 @@ def _search(
 def _read_spent(session: OperatorSession, *, first: date) -> Iterator[tuple[TenantId, _Spent]]:
     """Yield what each tenant spent by channel and date, from a date on; one tenant at a time."""
     key = (_ROLLUP.tenant_id, _ROLLUP.channel, _ROLLUP.date)
+    of_tenant = sa.and_(
+        _ROLLUP.tenant_id == tenants.c.tenant_id,
+        _ROLLUP.date >= first,
+        _ROLLUP.estimated_cost.is_not(None),
+    )
+    # Outer, so that tenants come first: the other way, all rows there ever were are read.
     query = (
         sa.select(*key, whole_sum(_ROLLUP.estimated_cost))
-        .where(
-            _ROLLUP.date >= first,
-            _ROLLUP.tenant_id != UNATTRIBUTED,
-            _ROLLUP.estimated_cost.is_not(None),
-        )
+        .select_from(tenants.outerjoin(usage_rollups_daily, of_tenant))
+        .where(tenants.c.tenant_id != UNATTRIBUTED)
         .group_by(*key)
+        .having(sa.func.count(_ROLLUP.tenant_id) > 0)
         .order_by(_ROLLUP.tenant_id)
     )
     rows = session.connection.execute(query)

@@ -2,8 +2,9 @@
 
 Each day that is left is expected to cost what the same weekday cost in the four weeks before, later
 weeks weighing more. The interval takes days to vary as they did in these weeks, each by itself, and
-their level to move, too: the further the end is, the more of the interval is due to that. Why so
-simple, and how well it does on the demo's usage: docs/adr/0015.
+their level to move, too: the further the end is, the more of the interval is due to that. What is
+before the first spend is not known and no zero: whoever began two weeks ago has two weeks to go by.
+Why so simple, and how well it does on the demo's usage: docs/adr/0015.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,6 @@ INTERVAL_PERCENT = 80
 
 _SIGMAS = Fraction(12816, 10000)
 """Half the width of that, in standard deviations of a normal distribution."""
-_FREEDOM = DAYS - 7
 _LEVEL = Fraction(1, 4)
 """Variance of the level of the days to come, in variances of a day."""
 _DAY = timedelta(days=1)
@@ -53,15 +53,18 @@ def forecast_end(spent: Mapping[date, Nanos], dates: DateRange, *, today: date) 
         today: a date of the period, which is running: spend on it so far is known.
     """
     before = [today - n * _DAY for n in range(1, DAYS + 1)]
-    if sum(1 for day in before if spent.get(day)) < MIN_SPENT_DAYS:
+    spent_on = [day for day in before if spent.get(day)]
+    if len(spent_on) < MIN_SPENT_DAYS:
         return None
-    usual = {day.weekday(): _usual(spent, day) for day in before[:7]}
+    # As many dates as have spend are two of each weekday at least.
+    before = [day for day in before if day >= spent_on[-1]]
+    usual = {day.weekday(): _usual(spent, day, since=spent_on[-1]) for day in before[:7]}
     known = sum(cost for day, cost in spent.items() if dates.start <= day <= today)
     left = (dates.end - today).days
     to_come = max(usual[today.weekday()] - spent.get(today, 0), Fraction(0))
     to_come += sum(usual[(today + n * _DAY).weekday()] for n in range(1, left))
     squares = sum((spent.get(day, 0) - usual[day.weekday()]) ** 2 for day in before)
-    variance = squares / _FREEDOM * (left + _LEVEL * left**2)
+    variance = squares / (len(before) - len(usual)) * (left + _LEVEL * left**2)
     half = _SIGMAS * isqrt(round(variance))
     return Forecast(
         # What is spent is not taken back.
@@ -71,7 +74,8 @@ def forecast_end(spent: Mapping[date, Nanos], dates: DateRange, *, today: date) 
     )
 
 
-def _usual(spent: Mapping[date, Nanos], latest: date) -> Fraction:
-    """Return what a weekday usually costs, from its latest date back."""
-    weeks = (spent.get(latest - 7 * n * _DAY, 0) for n in range(len(WEIGHTS)))
-    return Fraction(sum(w * cost for w, cost in zip(WEIGHTS, weeks, strict=True)), sum(WEIGHTS))
+def _usual(spent: Mapping[date, Nanos], latest: date, *, since: date) -> Fraction:
+    """Return what a weekday usually costs, from its latest date back to a date."""
+    dates = (latest - 7 * n * _DAY for n in range(len(WEIGHTS)))
+    weighed = [(w, day) for w, day in zip(WEIGHTS, dates, strict=True) if day >= since]
+    return Fraction(sum(w * spent.get(day, 0) for w, day in weighed), sum(w for w, _ in weighed))

@@ -133,13 +133,13 @@ def list_budgeted(session: OperatorSession, *, since: date) -> list[tuple[Tenant
         .group_by(_REVISION.tenant_id)
         .subquery()
     )
-    of_tenant = sa.and_(_DAY.tenant_id == newest.c.tenant_id, _DAY.date >= since)
-    query = (
-        sa.select(newest.c.tenant_id, newest.c.revision, whole_sum(_DAY.revision))
-        .select_from(newest.outerjoin(usage_tenant_days, of_tenant))
-        .group_by(newest.c.tenant_id, newest.c.revision)
-        .order_by(newest.c.tenant_id)
+    # By tenant and not joined: whoever has budgets, all days there ever were would be read.
+    usage = (
+        sa.select(whole_sum(_DAY.revision))
+        .where(_DAY.tenant_id == newest.c.tenant_id, _DAY.date >= since)
+        .scalar_subquery()
     )
+    query = sa.select(newest.c.tenant_id, newest.c.revision, usage).order_by(newest.c.tenant_id)
     return [
         (TenantId(tenant_id), Basis(revision, since, usage or 0))
         for tenant_id, revision, usage in session.connection.execute(query)

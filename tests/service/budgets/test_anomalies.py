@@ -13,6 +13,7 @@ from collector.intake import Intake
 from costing.anomalies.job import AnomalySearch
 from costing.job import Costing
 from exporter.budgets import collect_budgets
+from ledger import anomalies
 from ledger.accounts.roles import Role
 from ledger.anomalies import read_anomalies
 from ledger.session import operator_session
@@ -121,8 +122,22 @@ def test_the_excess_is_a_metric(
         samples = {(one.name, *one.labels): one.value for one in collect_budgets(session, NOW)}
     assert (2, 80) == (
         samples["meterline_spend_anomalies",],
-        samples["meterline_spend_anomaly_excess_dollars", "acme", "sms"],
+        samples["meterline_spend_anomaly_excess_usd", "acme", "sms"],
     )
+
+
+def test_one_place_says_how_long_anomalies_are_listed(
+    use: Callable[..., None],
+    search: AnomalySearch,
+    engine: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use("acme", d2=90)
+    search.run(now=NOW)
+    monkeypatch.setattr(anomalies, "LISTED_DAYS", 1)
+    with operator_session(engine) as session:
+        samples = {one.name: one.value for one in collect_budgets(session, NOW)}
+    assert (0, 0) == (samples["meterline_spend_anomalies"], search.run(now=NOW))
 
 
 def test_operators_see_the_list_on_their_page(

@@ -1,5 +1,9 @@
 """`meterline budget`, and what `meterline work` does with budgets."""
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
@@ -10,11 +14,26 @@ from costing.pricing.flat import load_flat_map
 from ledger.clock import system_clock
 from ledger.session import tenant_session
 from tests.builders import sms
-from tests.conftest import Run
+from tests.commands import Done, run_here
 from tests.costed import ACME
 from tests.service.budgets.conftest import PAT, crossings, ids
 from tests.service.budgets.outlets import outlets
 from tests.standins.server import StandIn
+
+NOBODY = {
+    "METERLINE_NOTICE_WEBHOOK_URL": "http://127.0.0.1:9/",
+    "METERLINE_NOTICE_WEBHOOK_SECRET": "a secret of the test",
+}
+"""Settings of a receiver that is not there."""
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def meterline(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in a temporary folder on the test's ledger."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run_here, METERLINE_DATABASE_URL=ledger_url)
 
 
 @pytest.mark.ledger("sqlite")
@@ -68,14 +87,29 @@ def test_a_check_says_what_is_reached_and_fails_where_all_is_spent(
 ) -> None:
     Costing(engine, load_flat_map()).run(now=system_clock())
     meterline("budget", "set", "acme", "1")
-    first = meterline("budget", "check")
+    first = meterline("budget", "check", **NOBODY)
     assert (0, "thresholds reached since the last time: 2") == (
         first.returncode,
         first.stdout.splitlines()[0],
     )
     meterline("budget", "set", "acme", "0.89")
-    assert 1 == meterline("budget", "check").returncode
+    assert 1 == meterline("budget", "check", **NOBODY).returncode
     assert [50, 80, 100] == [threshold for _, _, threshold in crossings(engine)]
+
+
+@pytest.mark.ledger("sqlite")
+@pytest.mark.usefixtures("used_today")
+def test_a_check_where_nothing_can_be_sent_leaves_what_is_reached_to_be_told(
+    meterline: Run, engine: sa.Engine
+) -> None:
+    Costing(engine, load_flat_map()).run(now=system_clock())
+    meterline("budget", "set", "acme", "0.89")
+    done = meterline("budget", "check")
+    assert (1, "thresholds are left to the worker: no mail or webhook is set here\n") == (
+        done.returncode,
+        done.stderr,
+    )
+    assert [] == crossings(engine)
 
 
 @pytest.mark.usefixtures("used_today")
@@ -105,9 +139,5 @@ def test_one_pass_of_the_worker_costs_evaluates_and_tells(
 @pytest.mark.usefixtures("used_today")
 def test_a_pass_whose_notices_are_not_taken_fails(meterline: Run) -> None:
     meterline("budget", "set", "acme", "0.89", "--threshold", "100")
-    settings = {
-        "METERLINE_NOTICE_WEBHOOK_URL": "http://127.0.0.1:9/",
-        "METERLINE_NOTICE_WEBHOOK_SECRET": "a secret of the test",
-    }
-    finished = meterline("work", "--once", **settings)
+    finished = meterline("work", "--once", **NOBODY)
     assert (1, True) == (finished.returncode, "is not sent: the receiver" in finished.stderr)

@@ -18,7 +18,8 @@ from costing.job import Costing
 from costing.pricing.flat import load_flat_map
 from ledger.budget_notices import BudgetNotice, Medium, measure_undelivered
 from ledger.session import operator_session
-from ledger.tenants import close_tenant
+from ledger.tenant import TenantId
+from ledger.tenants import change_tenant, close_tenant
 from tests.builders import NOW
 from tests.costed import ACME, rows
 from tests.service.budgets.conftest import PAT, SetBudget, Spend, ids, notices
@@ -124,9 +125,29 @@ def test_a_webhook_brings_the_notice_and_its_id(
     reach()
     delivery.run()
     (row,) = notices(engine)
-    assert ([f"{NOTICE}webhook"], row["document"].encode()) == (
+    assert ([f"acme/{NOTICE}webhook"], row["document"].encode()) == (
         ids(receiver.asked),
         receiver.asked[0].body,
+    )
+
+
+def test_two_tenants_have_no_id_of_a_webhook_in_common(
+    set_one: SetBudget,
+    spend: Spend,
+    budgeting: Budgeting,
+    delivery: Delivery,
+    receiver: StandIn,
+) -> None:
+    """A receiver that acts once on an id would miss the second one."""
+    for tenant in (ACME, TenantId("karachi")):
+        set_one(tenant=tenant, thresholds=[50])
+        spend(50, tenant=tenant)
+    budgeting.run(now=NOW)
+    delivery.run()
+    named = [asked.json["id"] for asked in receiver.asked]
+    assert ([f"{name}/{NOTICE}webhook" for name in ("acme", "karachi")], named) == (
+        sorted(named),
+        ids(receiver.asked),
     )
 
 
@@ -207,7 +228,7 @@ def test_a_receiver_that_does_not_take_it_is_asked_again_later(
     receiver.answer = lambda _asked: Answer(b"", 204)
     clock.now += timedelta(seconds=30)
     assert 1 == delivery.run().sent
-    assert [f"{NOTICE}webhook"] * 2 == ids(receiver.asked)
+    assert [f"acme/{NOTICE}webhook"] * 2 == ids(receiver.asked)
 
 
 def test_pauses_grow_to_an_hour() -> None:
@@ -268,6 +289,27 @@ def test_a_mail_that_sendgrid_refuses_for_good_is_given_up(
     row = next(row for row in notices(engine) if row["medium"] == "mail")
     # What SendGrid says may name somebody.
     assert ("SendGrid answered 400", (0, 1)) == (row["last_error"], waiting(engine))
+
+
+def test_a_mail_that_its_client_will_not_compose_stops_no_other_and_is_given_up(
+    reach: Reach,
+    delivery: Delivery,
+    receiver: StandIn,
+    clock: Hands,
+    engine: sa.Engine,
+) -> None:
+    with operator_session(engine, write=True) as session:
+        # SendGrid's client takes a text like this for one of its keys, and raises.
+        change_tenant(session, ACME, name="SG.Acme.Limited", now=NOW)
+    reach(PAT)
+    done = delivery.run()
+    assert ((f"acme/{NOTICE}mail", "it could not be composed: ApiKeyIncludedException"),) == (
+        done.failures
+    )
+    assert (1, 1, (1, 0)) == (done.sent, len(receiver.asked), waiting(engine))
+    clock.now += GIVEN_UP_AFTER
+    delivery.run()
+    assert (0, 1) == waiting(engine)
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])

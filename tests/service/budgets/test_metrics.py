@@ -10,7 +10,9 @@ from costing.budgets.job import Budgeting
 from exporter import budgets
 from exporter.budgets import collect_budgets
 from ledger.session import operator_session
+from ledger.tenants import close_tenant
 from tests.builders import NOW
+from tests.costed import ACME
 from tests.service.budgets.conftest import SetBudget, Spend
 
 LATER = NOW + timedelta(seconds=90)
@@ -71,6 +73,24 @@ def test_a_period_that_is_over_has_no_ratio(
     with operator_session(engine) as session:
         samples = list(collect_budgets(session, NOW + timedelta(days=1)))
     assert {"meterline_budget_used_ratio"}.isdisjoint(one.name for one in samples)
+
+
+def test_a_tenant_that_closed_has_no_ratio(
+    set_one: SetBudget, spend: Spend, budgeting: Budgeting, engine: sa.Engine, read: Read
+) -> None:
+    """An alert on it would go on until the month ends."""
+    set_one()
+    spend(120)
+    budgeting.run(now=NOW)
+    assert 1 == read()["exceeded_budgets",]
+    with operator_session(engine, write=True) as session:
+        close_tenant(session, ACME, now=LATER)
+    found = read()
+    assert (0, 0, False) == (
+        found["running_budgets",],
+        found["exceeded_budgets",],
+        ("budget_used_ratio", "acme", "", "monthly") in found,
+    )
 
 
 def test_the_budgets_that_are_most_used_have_series_and_the_counts_are_of_all(

@@ -17,6 +17,8 @@ from costing.budgets.store import read_budgets
 from ledger.accounts.roles import Role
 from ledger.session import tenant_session
 from tests.access import make_sign_in
+from tests.builders import sms
+from tests.conftest import Book
 from tests.costed import ACME
 from tests.routes import Credential, client_with
 from tests.service.budgets.conftest import PAT, SetBudget, Spend
@@ -145,8 +147,7 @@ def test_the_page_says_where_no_mail_goes_out(client: FlaskClient, services: Ser
     assert NO_MAIL not in page(other)
 
 
-def test_a_forecast_is_shown_where_enough_is_known(client: FlaskClient, spend: Spend) -> None:
+def test_a_forecast_is_shown_where_enough_is_known(client: FlaskClient, book: Book) -> None:
     assert "By the end of the month" not in page(client)
-    for day in range(10, 25):
-        spend(10, time=f"2026-02-{day}T12:00:00Z")
+    book(*(sms(f"SM-{day}", time=f"2026-02-{day}T12:00:00Z") for day in range(10, 25)))
     assert "By the end of the month all usage comes to about" in page(client)

@@ -65,7 +65,7 @@ CASES = {
         10,
         {},
         "AI spend is not known, since AI usage has no price",
-        "2 tenants have such usage today; high AI spend of theirs is not seen.",
+        "2 tenants have such usage today; their AI spend may be high unseen.",
     ),
     "MeterlineSpendSpike": Case(
         {'meterline_hour_burn_ratio{tenant="acme"}': "1 5 6x2 5"},
@@ -127,6 +127,17 @@ CASES = {
         "Meterline has no figures: other alerts are silent",
         "The ledger does not answer the exporter, or the exporter is not scraped.",
     ),
+    "MeterlineCollectorFailing": Case(
+        {
+            'meterline_scrape_collector_success{collector="spending"}': "1 0x3 1x3",
+            "meterline_ledger_up": "1x7",
+        },
+        2,
+        5,
+        {"collector": "spending"},
+        "Meterline has no figures of spending: alerts that ask for them are silent",
+        "That part of each scrape fails; the exporter says why on standard error.",
+    ),
 }
 
 
@@ -169,6 +180,22 @@ def test_an_alert_stays_silent_fires_and_is_resolved(alert: Any, tmp_path: Path)
     }
     path = tmp_path / "test.yml"
     path.write_text(json.dumps(test))
+    assert run_rules(path).endswith("SUCCESS"), run_rules(path)
+
+
+def test_where_the_ledger_is_down_no_collector_is_told_of_by_itself(tmp_path: Path) -> None:
+    silent = {"eval_time": "5m", "alertname": "MeterlineCollectorFailing", "exp_alerts": []}
+    down = {
+        'meterline_scrape_collector_success{collector="spending",instance="a",job="b"}': "0x9",
+        'meterline_ledger_up{instance="a",job="b"}': "0x9",
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in down.items()],
+        "alert_rule_test": [silent],
+    }
+    path = tmp_path / "test.yml"
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "tests": [test]}))
     assert run_rules(path).endswith("SUCCESS"), run_rules(path)
 
 

@@ -105,6 +105,18 @@ def test_usage_without_a_price_is_counted_and_costs_nothing_known(
     assert {} == named(found, "today_ai_share_ratio")
 
 
+@pytest.mark.ledger("sqlite")
+def test_ai_spend_that_is_high_whatever_the_rest_costs_is_not_silent(
+    engine: sa.Engine, book: Book, look: Look
+) -> None:
+    book(ai_of("acme", 3, time=TODAY))
+    strict = Costing(engine, load_flat_map(ai_flat_fallback=False))
+    book(ai_of("acme", 1, time=TODAY, feature="support_ai"), job=strict)
+    found = look()
+    assert (1, 1) == (found["ai_share_unknown_tenants"], found["high_ai_tenants"])
+    assert {"acme": 1} == named(found, "high_ai_share_ratio")
+
+
 @pytest.mark.usefixtures("tenants")
 def test_tenants_that_spend_most_are_named_and_the_others_are_together(
     book: Book, look: Look

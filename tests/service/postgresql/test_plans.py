@@ -23,6 +23,11 @@ from collector.influx.writer import Writer
 from collector.intake import Intake
 from collector.metadata import MetadataPolicy
 from collector.relay.job import Relay
+from costing.anomalies import job
+from costing.anomalies.job import AnomalySearch
+from costing.budgets.budget import parse_budget
+from costing.budgets.changing import set_budget
+from costing.budgets.job import Budgeting
 from costing.export import read_export
 from costing.job import Costing
 from costing.pricing.flat import load_flat_map
@@ -32,6 +37,7 @@ from costing.reports.summary import summary
 from costing.reports.tenant_grid import GridQuery, tenant_grid
 from costing.retention import Retention
 from exporter.collectors import choose_collectors
+from ledger import anomalies
 from ledger.keys import look_up_key
 from ledger.models import metadata
 from ledger.money import Nanos
@@ -228,11 +234,19 @@ def scrape(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     del intake, costing
     watch = replace(WATCH, hour_amount=Nanos(1))
     with operator_session(engine) as session:
-        for collect in choose_collectors(watch, ships=False).values():
+        for collect in choose_collectors(watch, ships=True).values():
             list(collect(session, NOW))
 
 
-@pytest.mark.parametrize("act", [book, cost, tell, report, retain, ship, scrape])
+def look_at_budgets(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
+    cost(engine, intake, costing)
+    budget = parse_budget({"period": "monthly", "amount": "100"})
+    with tenant_session(engine, TenantId("t1"), write=True) as session:
+        set_budget(session, budget, by="a test", now=NOW)
+    assert 1 == Budgeting(engine).run(now=NOW).tenants
+
+
+@pytest.mark.parametrize("act", [book, cost, tell, report, retain, ship, scrape, look_at_budgets])
 def test_what_runs_all_day_reads_no_big_table_whole(
     filled: sa.Engine,
     intake: Intake,
@@ -272,6 +286,17 @@ def test_the_grid_reads_the_rollups_of_its_dates_alone(filled: sa.Engine) -> Non
     # 3 days of 90 are what 30 are of 900; for a third of a table, all of it is rightly read.
     with read_whole(filled) as found, operator_session(filled) as session:
         tenant_grid(session, GridQuery(days=3), now=NOW)
+    assert [] == found
+
+
+def test_the_search_for_anomalies_reads_the_rollups_of_its_dates_alone(
+    filled: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As above: these are the last dates of many.
+    monkeypatch.setattr(anomalies, "LISTED_DAYS", 1)
+    monkeypatch.setattr(job, "DAYS", 1)
+    with read_whole(filled) as found:
+        AnomalySearch(filled).run(now=NOW)
     assert [] == found
 
 

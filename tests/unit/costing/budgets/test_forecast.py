@@ -1,6 +1,8 @@
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+import pytest
+
 from costing.budgets.forecast import Forecast, forecast_end
 from costing.budgets.periods import Period, dates_of
 from ledger.money import Nanos
@@ -67,6 +69,14 @@ def test_too_little_is_known_of_who_spent_on_few_days() -> None:
     assert forecast_end(spent, MARCH, today=TODAY) is None
 
 
-def test_fourteen_days_are_enough() -> None:
-    spent = {day: cost for day, cost in steady().items() if day >= TODAY - 14 * DAY}
-    assert forecast_end(spent, MARCH, today=TODAY) is not None
+@pytest.mark.parametrize("days", [14, 17, 21, 27, 28])
+def test_days_before_the_first_spend_are_not_taken_for_days_without(days: int) -> None:
+    spent = {day: cost for day, cost in steady().items() if day >= TODAY - days * DAY}
+    known = sum(cost for day, cost in spent.items() if day in set(MARCH))
+    assert known + 22 * 10 == forecast(spent).low == forecast(spent).high
+
+
+def test_days_without_spend_after_the_first_are_zeros() -> None:
+    # A quiet week, the newest but one: of each weekday three of ten parts are nothing.
+    spent = {day: cost for day, cost in steady().items() if not 8 <= (TODAY - day).days <= 14}
+    assert 70 + 22 * 7 == forecast(spent).expected
