@@ -73,7 +73,7 @@ def _search(
 def _read_spent(session: OperatorSession, *, first: date) -> Iterator[tuple[TenantId, _Spent]]:
     """Yield what each tenant spent by channel and date, from a date on; one tenant at a time."""
     key = (_ROLLUP.tenant_id, _ROLLUP.channel, _ROLLUP.date)
-    of_tenant = sa.and_(
+    spent_lately = sa.and_(
         _ROLLUP.tenant_id == tenants.c.tenant_id,
         _ROLLUP.date >= first,
         _ROLLUP.estimated_cost.is_not(None),
@@ -81,7 +81,7 @@ def _read_spent(session: OperatorSession, *, first: date) -> Iterator[tuple[Tena
     # Outer, so that tenants come first: the other way, all rows there ever were are read.
     query = (
         sa.select(*key, whole_sum(_ROLLUP.estimated_cost))
-        .select_from(tenants.outerjoin(usage_rollups_daily, of_tenant))
+        .select_from(tenants.outerjoin(usage_rollups_daily, spent_lately))
         .where(tenants.c.tenant_id != UNATTRIBUTED)
         .group_by(*key)
         .having(sa.func.count(_ROLLUP.tenant_id) > 0)

@@ -1,9 +1,5 @@
 """`meterline budget`, and what `meterline work` does with budgets."""
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
@@ -14,7 +10,7 @@ from costing.pricing.flat import load_flat_map
 from ledger.clock import system_clock
 from ledger.session import tenant_session
 from tests.builders import sms
-from tests.commands import Done, run_here
+from tests.conftest import Run
 from tests.costed import ACME
 from tests.service.budgets.conftest import PAT, crossings, ids
 from tests.service.budgets.outlets import outlets
@@ -25,15 +21,6 @@ NOBODY = {
     "METERLINE_NOTICE_WEBHOOK_SECRET": "a secret of the test",
 }
 """Settings of a receiver that is not there."""
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def meterline(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command in a temporary folder on the test's ledger."""
-    monkeypatch.chdir(tmp_path)
-    return partial(run_here, METERLINE_DATABASE_URL=ledger_url)
 
 
 @pytest.mark.ledger("sqlite")
