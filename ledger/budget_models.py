@@ -26,6 +26,8 @@ budget_evaluations = sa.Table(
     # The sum of the revisions of the tenant's days from `since` on.
     sa.Column("since", sa.Date, nullable=False),
     sa.Column("usage_revision", sa.BigInteger, nullable=False),
+    # The zone that cuts the tenant's days.
+    sa.Column("timezone", plain_text(64), nullable=False),
     # When the first of the periods that are running ends; empty where there is no budget.
     sa.Column("ends_at", UtcDateTime),
 )

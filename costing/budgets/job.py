@@ -1,7 +1,7 @@
 """Evaluates budgets: notes thresholds that were reached, once a period, and who is to be told.
 
-Only tenants are looked at whose usage or budgets changed, or whose period ended, since the last
-time; what is looked at is written in one transaction a tenant.
+Only tenants are looked at whose usage, budgets or time zone changed, or whose period ended, since
+the last time; what is looked at is written in one transaction a tenant.
 """
 
 from collections.abc import Collection, Iterator
@@ -77,7 +77,7 @@ class Budgeting:
             evaluated = read_evaluated(session)
             due = [
                 (tenant_id, basis)
-                for tenant_id, basis in list_budgeted(session, since=since)
+                for tenant_id, basis in list_budgeted(session, since=since, now=now)
                 if _is_due(basis, evaluated.get(tenant_id), now=now)
             ]
         crossings, failures = 0, []

@@ -17,11 +17,14 @@ from ledger.models import (
     budget_crossings,
     budget_evaluations,
     budget_revisions,
+    tenant_periods,
+    tenants,
     usage_tenant_days,
 )
 from ledger.money import Nanos, format_usd, parse_usd
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
+from ledger.zones import is_in_force
 
 _REVISION = budget_revisions.c
 _EVALUATION = budget_evaluations.c
@@ -31,8 +34,9 @@ NO_REVISION = 0
 """Revision of a tenant that never had a budget."""
 
 _LOCK = sa.text(
-    f"INSERT INTO {budget_evaluations.name} (tenant_id, budget_revision, since, usage_revision)"
-    f" VALUES (:tenant, {NO_REVISION}, :since, 0)"
+    f"INSERT INTO {budget_evaluations.name}"
+    " (tenant_id, budget_revision, since, usage_revision, timezone)"
+    f" VALUES (:tenant, {NO_REVISION}, :since, 0, '')"
     " ON CONFLICT (tenant_id) DO UPDATE SET tenant_id = excluded.tenant_id"
 ).bindparams(sa.bindparam("since", type_=sa.Date))
 _CROSS = sa.text(
@@ -62,6 +66,7 @@ class Basis(NamedTuple):
     budget_revision: int
     since: date
     usage_revision: int
+    timezone: str
 
 
 class Crossing(NamedTuple):
@@ -126,7 +131,9 @@ def replace_budgets(
     return Budgets(revision, after)
 
 
-def list_budgeted(session: OperatorSession, *, since: date) -> list[tuple[TenantId, Basis]]:
+def list_budgeted(
+    session: OperatorSession, *, since: date, now: datetime
+) -> list[tuple[TenantId, Basis]]:
     """Return the tenants that have or had budgets, with what an evaluation would rest on now."""
     newest = (
         sa.select(_REVISION.tenant_id, sa.func.max(_REVISION.revision).label("revision"))
@@ -139,10 +146,18 @@ def list_budgeted(session: OperatorSession, *, since: date) -> list[tuple[Tenant
         .where(_DAY.tenant_id == newest.c.tenant_id, _DAY.date >= since)
         .scalar_subquery()
     )
-    query = sa.select(newest.c.tenant_id, newest.c.revision, usage).order_by(newest.c.tenant_id)
+    query = (
+        sa.select(newest.c.tenant_id, newest.c.revision, usage, tenant_periods.c.timezone)
+        .select_from(
+            newest.join(tenants, tenants.c.tenant_id == newest.c.tenant_id).join(
+                tenant_periods, is_in_force(now)
+            )
+        )
+        .order_by(newest.c.tenant_id)
+    )
     return [
-        (TenantId(tenant_id), Basis(revision, since, usage or 0))
-        for tenant_id, revision, usage in session.connection.execute(query)
+        (TenantId(tenant_id), Basis(revision, since, usage or 0, timezone))
+        for tenant_id, revision, usage, timezone in session.connection.execute(query)
     ]
 
 
@@ -151,7 +166,7 @@ def read_evaluated(session: OperatorSession) -> dict[TenantId, tuple[Basis, date
     rows = session.connection.execute(sa.select(budget_evaluations)).mappings()
     return {
         TenantId(row["tenant_id"]): (
-            Basis(row["budget_revision"], row["since"], row["usage_revision"]),
+            Basis(row["budget_revision"], row["since"], row["usage_revision"], row["timezone"]),
             row["ends_at"],
         )
         for row in rows

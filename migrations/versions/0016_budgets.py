@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("budget_revision", sa.BigInteger, nullable=False),
         sa.Column("since", sa.Date, nullable=False),
         sa.Column("usage_revision", sa.BigInteger, nullable=False),
+        sa.Column("timezone", plain_text(64), nullable=False),
         sa.Column("ends_at", UtcDateTime),
         sa.PrimaryKeyConstraint("tenant_id", name="pk_budget_evaluations"),
     )

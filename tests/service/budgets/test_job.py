@@ -287,6 +287,23 @@ def test_a_tenant_that_moves_has_the_days_of_its_new_zone(
     assert [("daily", "2026-03-10", 100)] == crossings(engine)
 
 
+def test_a_tenant_that_moves_is_looked_at_at_once(
+    set_one: SetBudget, budgeting: Budgeting, engine: sa.Engine
+) -> None:
+    """Its day ends elsewhere now, whether or not it uses anything meanwhile."""
+    set_one(period="daily")
+    budgeting.run(now=NOW)
+    with operator_session(engine, write=True) as session:
+        change_tenant(session, ACME, plan="Elite", now=NOW)
+    assert 0 == budgeting.run(now=NOW).tenants
+    moved = NOW + timedelta(minutes=1)
+    with operator_session(engine, write=True) as session:
+        change_tenant(session, ACME, timezone="Asia/Karachi", now=moved)
+    assert (1, 0) == (budgeting.run(now=moved).tenants, budgeting.run(now=moved).tenants)
+    midnight = datetime(2026, 3, 10, 19, tzinfo=UTC)  # in Karachi
+    assert [midnight] == [one.ends_at for _, one in standings(engine, moved)]
+
+
 def test_every_change_is_kept_with_who_made_it(set_one: SetBudget, engine: sa.Engine) -> None:
     for amount in ("100", "100", "200"):
         set_one(amount=amount)
