@@ -130,6 +130,11 @@ def claim_notice(
     )
 
 
+def renew_claim(session: TenantSession, notice: BudgetNotice, *, until: datetime) -> None:
+    """Claim a notice for longer, unless somebody else has it since or had it."""
+    _note(session, notice, due_at=until)
+
+
 def note_sent(session: TenantSession, notice: BudgetNotice, *, now: datetime) -> bool:
     """Note that a notice went out; tell whether nobody had noted that before."""
     values = {"sent_at": now, "failed_at": None, "last_error": None}
@@ -139,15 +144,15 @@ def note_sent(session: TenantSession, notice: BudgetNotice, *, now: datetime) ->
 
 def put_off(session: TenantSession, notice: BudgetNotice, *, error: str, due_at: datetime) -> None:
     """Note that an attempt failed, and when the next one is due."""
-    _note_failure(session, notice, last_error=error, due_at=due_at)
+    _note(session, notice, last_error=error, due_at=due_at)
 
 
 def give_up(session: TenantSession, notice: BudgetNotice, *, error: str, now: datetime) -> None:
     """Note that an attempt failed, and that there is no next one."""
-    _note_failure(session, notice, last_error=error, failed_at=now)
+    _note(session, notice, last_error=error, failed_at=now)
 
 
-def _note_failure(session: TenantSession, notice: BudgetNotice, **values: object) -> None:
+def _note(session: TenantSession, notice: BudgetNotice, **values: object) -> None:
     # Where another sender claimed it since, or sent it, that one knows better.
     is_last = (_NOTICE.attempts == notice.attempts, _WAITS)
     statement = sa.update(budget_notices).where(*_own(session, notice), *is_last)

@@ -1,11 +1,14 @@
 """Delivers notices: each is claimed, sent while no transaction is open, and noted as sent.
 
-A process that dies in between leaves the notice claimed, until its claim is over and another one
-sends it again, under the same id. That a mail was sent is noted with the usage that it is, in one
-transaction: that usage is booked once, however often the mail had to be sent.
+A claim is renewed as long as the sending goes on. A process that dies in between leaves the notice
+claimed, until its claim is over and another one sends it again, under the same id. That a mail was
+sent is noted with the usage that it is, in one transaction: that usage is booked once, however
+often the mail had to be sent.
 """
 
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -21,8 +24,10 @@ from ledger.budget_notices import (
     list_due,
     note_sent,
     put_off,
+    renew_claim,
 )
 from ledger.clock import Clock
+from ledger.errors import UnavailableError
 from ledger.event import OWN_ID_PREFIX, STANDARD_PRICE_CLASS, UNKNOWN_FINGERPRINT, UsageEvent
 from ledger.measures import NOTHING
 from ledger.session import TenantSession, insist, operator_session, tenant_session
@@ -30,7 +35,11 @@ from ledger.tenant import Tenant, TenantId
 from ledger.tenants import get_own_tenant
 
 CLAIM = timedelta(minutes=1)
-"""How long a sender has for one attempt: longer than any of them waits for an answer."""
+"""How long a notice that nobody renews the claim of is left alone: its sender died."""
+
+RENEWED_AFTER = CLAIM / 4
+"""How often a claim is renewed. Timeouts bound no attempt: each of the other side's addresses has
+its own, and so has each part of an answer."""
 
 GIVEN_UP_AFTER = timedelta(days=3)
 """How long a notice is tried: what is older is no news."""
@@ -85,7 +94,7 @@ class Delivery:
             notice = self._claim(tenant_id, notice_id, resting)
             if notice is None:
                 continue
-            attempt = self._send(notice)
+            attempt = self._send(tenant_id, notice)
             self._note(tenant_id, notice, attempt)
             if attempt.error is None:
                 sent += 1
@@ -110,12 +119,38 @@ class Delivery:
 
         return insist(claim)
 
-    def _send(self, notice: BudgetNotice) -> Attempt:
+    def _send(self, tenant_id: TenantId, notice: BudgetNotice) -> Attempt:
         try:
-            return self._senders[notice.medium](notice)
+            with self._keep_claim(tenant_id, notice):
+                return self._senders[notice.medium](notice)
         except Exception as error:  # noqa: BLE001 - raised, it would stop others, and be tried for ever
             # A notice that its client will not compose is tried as long as any other, and given up.
             return Attempt(f"it could not be composed: {type(error).__name__}")
+
+    @contextmanager
+    def _keep_claim(self, tenant_id: TenantId, notice: BudgetNotice) -> Iterator[None]:
+        """Renew a claim, beside what goes on within, until that has ended."""
+        ended = threading.Event()
+        args = (tenant_id, notice, ended)
+        keeper = threading.Thread(target=self._renew_until, args=args, daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+
+    def _renew_until(
+        self, tenant_id: TenantId, notice: BudgetNotice, ended: threading.Event
+    ) -> None:
+        def renew() -> None:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                renew_claim(session, notice, until=self._clock() + CLAIM)
+
+        while not ended.wait(RENEWED_AFTER.total_seconds()):
+            # A ledger that does not answer may do so before the claim is over.
+            with suppress(UnavailableError):
+                insist(renew)
 
     def _note(self, tenant_id: TenantId, notice: BudgetNotice, attempt: Attempt) -> None:
         def note() -> None:
