@@ -173,10 +173,12 @@ def _owners(wiring: Wiring) -> list[Claim]:
 
 def _notices(wiring: Wiring) -> Iterator[Finding]:
     with operator_session(wiring.engine) as session:
-        found = measure_undelivered(session)
+        found = measure_undelivered(session, now=wiring.clock())
     if found.failed:
         yield Finding(
-            ok=None, text=f"{found.failed} notices of budgets were given up; see docs/budgets.md"
+            ok=None,
+            text=f"{found.failed} notices of budgets were given up within a day;"
+            " see docs/budgets.md",
         )
     if found.oldest is not None:
         age = wiring.clock() - found.oldest

@@ -51,6 +51,9 @@ BURN = 5
 REJECTED = 20
 """Rejected events within ten minutes from which on it is no single slip."""
 
+UNSENT_SECONDS = 3600
+"""How long a notice is tried before somebody is told: some seven times."""
+
 STALE_SECONDS = 300
 """How long usage waits before `meterline doctor` calls it wrong, too."""
 
@@ -110,6 +113,25 @@ ALERTS = (
         summary="Tenant {tenant} is over its {period} budget",
         description="{value} of the budget is spent; feature: {feature}, all where none is named.",
         reading=Reading.PERCENTAGE,
+    ),
+    Alert(
+        name="MeterlineNoticesUnsent",
+        query="meterline_waiting_notices_age_seconds",
+        above=UNSENT_SECONDS,
+        minutes=0,
+        severity=Severity.WARNING,
+        summary="Notices of budgets do not go out",
+        description="The oldest has waited for {value}.",
+        reading=Reading.DURATION,
+    ),
+    Alert(
+        name="MeterlineNoticesGivenUp",
+        query="meterline_failed_notices",
+        above=0,
+        minutes=0,
+        severity=Severity.WARNING,
+        summary="Notices of budgets were given up",
+        description="{value} within a day: nobody is told of what they say.",
     ),
     Alert(
         name="MeterlineCostingStale",

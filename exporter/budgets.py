@@ -50,7 +50,7 @@ METRICS = (
     Metric(
         name="meterline_failed_notices",
         unit="notices",
-        help="Notices of budgets that were given up, whenever that was.",
+        help="Notices of budgets that were given up within a day; not those of closed tenants.",
     ),
     Metric(
         name="meterline_spend_anomalies",
@@ -76,7 +76,7 @@ def collect_budgets(session: OperatorSession, now: datetime) -> Iterator[Sample]
     running, exceeded = count_standings(session, now=now)
     yield Sample("meterline_running_budgets", running)
     yield Sample("meterline_exceeded_budgets", exceeded)
-    undelivered = measure_undelivered(session)
+    undelivered = measure_undelivered(session, now=now)
     oldest = undelivered.oldest
     age = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
     yield Sample("meterline_waiting_notices", undelivered.waiting)

@@ -86,6 +86,13 @@ sa.Index(
     sqlite_where=_WAITS,
     postgresql_where=_WAITS,
 )
+_FAILED = budget_notices.c.failed_at.is_not(None)
+sa.Index(
+    "ix_budget_notices_failed",
+    budget_notices.c.failed_at,
+    sqlite_where=_FAILED,
+    postgresql_where=_FAILED,
+)
 
 # Local dates on which a tenant spent far more on a channel than in the weeks before.
 usage_anomalies = sa.Table(

@@ -5,18 +5,21 @@ somebody has sent it or it is given up. Whoever sends it claims it first, which 
 sender that dies leaves it to be due again. So each is sent at least once, under one id.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
-from ledger.models import budget_notices
+from ledger.models import budget_notices, tenants
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
+
+FAILED_WITHIN = timedelta(days=1)
+"""How long a notice that was given up is told of: what is older is in the table alone."""
 
 _NOTICE = budget_notices.c
 # Written out: the index is of such rows alone.
@@ -28,6 +31,14 @@ class Medium(StrEnum):
 
     MAIL = "mail"
     WEBHOOK = "webhook"
+
+
+class Fate(StrEnum):
+    """What became of a notice."""
+
+    SENT = "sent"
+    WAITING = "waiting"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +61,7 @@ class BudgetNotice:
 
 
 class Undelivered(NamedTuple):
-    """Notices that wait, when the oldest of them was made, and those that were given up."""
+    """Notices that wait, when the oldest of them was made, and those given up of late."""
 
     waiting: int
     oldest: datetime | None
@@ -159,11 +170,33 @@ def _note(session: TenantSession, notice: BudgetNotice, **values: object) -> Non
     session.connection.execute(statement.values(values))
 
 
-def measure_undelivered(session: OperatorSession) -> Undelivered:
-    """Return how many notices wait and how many were given up, of all tenants."""
+def read_fates(session: TenantSession, notice_ids: Collection[str]) -> dict[str, Fate]:
+    """Return what became of these notices, without those that were never made."""
+    query = sa.select(_NOTICE.notice_id, _NOTICE.sent_at, _NOTICE.failed_at).where(
+        _NOTICE.tenant_id == session.tenant_id, _NOTICE.notice_id.in_(notice_ids)
+    )
+    return {
+        notice_id: Fate.SENT if sent_at else Fate.FAILED if failed_at else Fate.WAITING
+        for notice_id, sent_at, failed_at in session.connection.execute(query)
+    }
+
+
+def measure_undelivered(session: OperatorSession, *, now: datetime) -> Undelivered:
+    """Return how many notices of all tenants wait, and how many were given up `FAILED_WITHIN`.
+
+    What was given up because its tenant had closed is no failure.
+    """
     waiting = sa.select(sa.func.count(), sa.func.min(_NOTICE.created_at)).where(_WAITS)
     count, oldest = session.connection.execute(waiting).one()
-    failed = sa.select(sa.func.count()).where(_NOTICE.failed_at.is_not(None))
+    closed_at = tenants.c.closed_at
+    failed = (
+        sa.select(sa.func.count())
+        .select_from(budget_notices.join(tenants, tenants.c.tenant_id == _NOTICE.tenant_id))
+        .where(
+            _NOTICE.failed_at > now - FAILED_WITHIN,
+            sa.or_(closed_at.is_(None), closed_at > _NOTICE.failed_at),
+        )
+    )
     return Undelivered(count, oldest, session.connection.execute(failed).scalar_one())
 
 

@@ -97,6 +97,14 @@ def _create_notices() -> None:
         sqlite_where=waits,
         postgresql_where=waits,
     )
+    failed = sa.text("failed_at IS NOT NULL")
+    op.create_index(
+        "ix_budget_notices_failed",
+        "budget_notices",
+        ["failed_at"],
+        sqlite_where=failed,
+        postgresql_where=failed,
+    )
 
 
 def downgrade() -> None:

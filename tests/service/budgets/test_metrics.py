@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from costing.budgets.job import Budgeting
 from exporter import budgets
 from exporter.budgets import collect_budgets
+from ledger.models import budget_notices
 from ledger.session import operator_session
 from ledger.tenants import close_tenant
 from tests.builders import NOW
@@ -63,6 +64,22 @@ def test_notices_wait_and_have_an_age(
     budgeting.run(now=NOW)
     found = read()
     assert (2, 90) == (found["waiting_notices",], found["waiting_notices_age_seconds",])
+
+
+def test_notices_that_were_given_up_are_counted_for_a_day(
+    set_one: SetBudget, spend: Spend, budgeting: Budgeting, engine: sa.Engine, read: Read
+) -> None:
+    set_one(thresholds=[50, 80])
+    spend(80)
+    budgeting.run(now=NOW)
+    old = LATER - timedelta(days=1)
+    for threshold, failed_at in ((50, old), (80, old + timedelta(seconds=1))):
+        given_up = budget_notices.c.notice_id.like(f"%/{threshold}/%")
+        with operator_session(engine, write=True) as session:
+            session.connection.execute(
+                sa.update(budget_notices).where(given_up).values(failed_at=failed_at)
+            )
+    assert (1, 0) == (read()["failed_notices",], read()["waiting_notices",])
 
 
 def test_a_period_that_is_over_has_no_ratio(

@@ -95,6 +95,22 @@ CASES = {
         "Tenant acme is over its monthly budget",
         "120% of the budget is spent; feature: ivr, all where none is named.",
     ),
+    "MeterlineNoticesUnsent": Case(
+        {"meterline_waiting_notices_age_seconds": "0 3600 5400x2 0"},
+        2,
+        5,
+        {},
+        "Notices of budgets do not go out",
+        "The oldest has waited for 1h 30m 0s.",
+    ),
+    "MeterlineNoticesGivenUp": Case(
+        {"meterline_failed_notices": "0 0 2x2 0"},
+        2,
+        5,
+        {},
+        "Notices of budgets were given up",
+        "2 within a day: nobody is told of what they say.",
+    ),
     "MeterlineCostingStale": Case(
         {"meterline_costing_backlog_age_seconds": "300 360x3 0"},
         2,

@@ -56,6 +56,7 @@ pytestmark = pytest.mark.ledger("postgresql", own=True)
 BIG = {
     "usage_metrics", "usage_tombstones", "usage_rollups_daily", "usage_checkpoints",
     "usage_journal", "usage_tenant_days", "usage_facts", "usage_balances", "usage_rollups_hourly",
+    "budget_notices",
 }  # fmt: skip
 
 # 20 tenants with 90 days.
@@ -94,6 +95,9 @@ INSERT INTO usage_journal
 INSERT INTO usage_tenant_days
     SELECT DISTINCT tenant_id, date, date::timestamp AT TIME ZONE 'UTC', 'Pro', 1, 1, 1
     FROM usage_rollups_daily;
+INSERT INTO budget_notices
+    SELECT tenant_id, 'n' || n, 'mail', '[]', '{}', now(), now(), 1, NULL, now(), NULL
+    FROM tenants, generate_series(1, 900) n;
 UPDATE usage_rollups_daily SET shipped_revision = revision;
 ANALYZE;
 """
