@@ -56,7 +56,13 @@ class BudgetAnswer(TenantDates):
     has_unpriced: bool = Field(description="There is usage without a price: more was spent")
     unpriced_count: int
     reached: list[int] = Field(description="Thresholds that spend has reached as it is now")
-    told: list[int] = Field(description="Thresholds that were told of in this period")
+    told: list[int] = Field(
+        description="Thresholds reached in this period at any time of which a notice was taken"
+    )
+    waiting: list[int] = Field(description="Such of which none was yet, and one is on its way")
+    untold: list[int] = Field(
+        description="Such that nobody is told of: nowhere to send a notice, or it was given up"
+    )
     forecast: ForecastAnswer | None = Field(
         description="null: too little is known to go by, or it is for a day"
     )

@@ -144,7 +144,9 @@ def _budget(shown: ShownBudget) -> wire.BudgetAnswer:
         has_unpriced=standing.figures.has_unpriced,
         unpriced_count=standing.figures.unpriced_count,
         reached=list(shown.reached),
-        told=list(shown.told),
+        told=list(shown.told.told),
+        waiting=list(shown.told.waiting),
+        untold=list(shown.told.untold),
         forecast=_forecast(shown.forecast),
     )
 

@@ -57,6 +57,8 @@ class BudgetLine:
     unpriced: str | None
     forecast: str | None
     told: str | None
+    waiting: str | None
+    untold: str | None
     bar: Bar
     typed: Typed
 
@@ -106,10 +108,16 @@ def _line(shown: ShownBudget, places: int) -> BudgetLine:
         is_over=standing.spent >= budget.amount,
         unpriced=show_unpriced(figures.unpriced_count, exists=figures.has_unpriced),
         forecast=_forecast(shown.forecast),
-        told=", ".join(f"{n}%" for n in shown.told) or None,
+        told=_percents(shown.told.told),
+        waiting=_percents(shown.told.waiting),
+        untold=_percents(shown.told.untold),
         bar=draw_bar(shown),
         typed=_typed(budget),
     )
+
+
+def _percents(thresholds: Sequence[int]) -> str | None:
+    return ", ".join(f"{n}%" for n in thresholds) or None
 
 
 def _forecast(forecast: Forecast | None) -> str | None:

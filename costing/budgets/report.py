@@ -8,7 +8,8 @@ from costing.budgets.budget import Budget
 from costing.budgets.forecast import DAYS, Forecast, forecast_end
 from costing.budgets.periods import Period, running
 from costing.budgets.standing import BudgetStanding, Spending, reached
-from costing.budgets.store import read_budgets, read_crossings
+from costing.budgets.store import read_budgets
+from costing.budgets.telling import Told, read_told
 from costing.reports.store import read_daily_spend
 from ledger.money import Nanos
 from ledger.period import DateRange
@@ -22,13 +23,13 @@ class ShownBudget:
 
     Attributes:
         reached: thresholds that spend has reached as it is now, ascending.
-        told: thresholds that a crossing was noted of in this period, ascending.
+        told: who knows of the thresholds that were reached in this period at any time.
         forecast: of the end of the month; None: there is too little to go by, or it is for a day.
     """
 
     standing: BudgetStanding
     reached: tuple[int, ...]
-    told: tuple[int, ...]
+    told: Told
     forecast: Forecast | None
 
     @property
@@ -61,17 +62,18 @@ def report_budgets(session: TenantSession, tenant: Tenant, *, now: datetime) -> 
     first = min(month.start, today - timedelta(days=DAYS))
     by_feature = read_daily_spend(session, DateRange(start=first, end=month.end))
     spending = Spending(session)
-    told = read_crossings(session, since=month.start)
+    periods = {one.budget_id: running(one.period, tenant, now=now) for one in kept.budgets}
+    told = read_told(session, periods)
 
     def show(budget: Budget) -> ShownBudget:
-        dates = running(budget.period, tenant, now=now)
+        dates = periods[budget.budget_id]
         standing = spending.stand(budget, dates)
         is_long = budget.period is Period.MONTHLY
         spent = _spent(by_feature, budget.feature)
         return ShownBudget(
             standing=standing,
             reached=reached(standing),
-            told=tuple(told.get((budget.budget_id, dates.start), ())),
+            told=told[budget.budget_id],
             forecast=forecast_end(spent, dates, today=today) if is_long else None,
         )
 

@@ -1,6 +1,6 @@
 """What a notice of a crossing says, as data: by webhook as it stands, by mail in words."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import orjson
 
@@ -12,12 +12,17 @@ from ledger.tenant import Tenant
 KIND = "budget.threshold_reached"
 
 
+def make_notice_id(budget_id: str, start: date, threshold: int, medium: Medium) -> str:
+    """Return the name, within its tenant, of the notice of a crossing for one medium."""
+    return f"{budget_id}/{start}/{threshold}/{medium}"
+
+
 def make_notice(
     standing: BudgetStanding, threshold: int, medium: Medium, *, tenant: Tenant, now: datetime
 ) -> BudgetNotice:
     """Return the notice that spend reached a threshold, for one medium."""
     budget, dates = standing.budget, standing.dates
-    notice_id = f"{budget.budget_id}/{dates.start}/{threshold}/{medium}"
+    notice_id = make_notice_id(budget.budget_id, dates.start, threshold, medium)
     document = {
         "id": f"{tenant.tenant_id}/{notice_id}",
         "type": KIND,

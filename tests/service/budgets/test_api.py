@@ -71,7 +71,9 @@ def test_a_budget_that_is_put_is_got_with_where_it_stands(
         "has_unpriced": True,
         "unpriced_count": 1,
         "reached": [50],
-        "told": [50],
+        "told": [],
+        "waiting": [50],
+        "untold": [],
         "forecast": None,
     }
     assert expected == found

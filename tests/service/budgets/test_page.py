@@ -1,5 +1,6 @@
 """The section on budgets of `/usage`, and its forms."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,12 +13,16 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.auth.csrf import make_csrf
 from api.services import Services
+from collector.notices.job import Delivery
+from collector.notices.sending import Attempt
 from costing.budgets.budget import Budget
+from costing.budgets.job import Budgeting
 from costing.budgets.store import read_budgets
 from ledger.accounts.roles import Role
+from ledger.budget_notices import Medium
 from ledger.session import tenant_session
 from tests.access import make_sign_in
-from tests.builders import sms
+from tests.builders import NOW, sms
 from tests.conftest import Book
 from tests.costed import ACME
 from tests.routes import Credential, client_with
@@ -126,6 +131,40 @@ def test_a_budget_is_shown_with_what_is_spent_of_it(
         )
         if part in text.replace("<span>", "").replace("</span>", "")
     ]
+
+
+def told(client: FlaskClient) -> list[str]:
+    return re.findall(r'<p class="note">((?:Told|\d+%).*?)</p>', page(client))
+
+
+def test_what_nobody_could_be_told_of_is_not_called_told(
+    client: FlaskClient, set_one: SetBudget, spend: Spend, engine: sa.Engine
+) -> None:
+    set_one()
+    spend(50)
+    Budgeting(engine).run(now=NOW)
+    expected = "and nobody told: there was nowhere to send a notice, or it was not taken."
+    assert [f"50% reached this month, {expected}"] == told(client)
+
+
+def test_a_threshold_is_told_of_when_its_notice_was_taken(
+    client: FlaskClient,
+    set_one: SetBudget,
+    spend: Spend,
+    budgeting: Budgeting,
+    engine: sa.Engine,
+) -> None:
+    set_one()
+    spend(80)
+    budgeting.run(now=NOW)
+    assert ["50%, 80% reached this month: the notice is on its way."] == told(client)
+    answers = iter([Attempt(), Attempt("no", is_final=True)])
+    Delivery(engine, {Medium.WEBHOOK: lambda _: next(answers)}, clock=lambda: NOW).run()
+    first, second = told(client)
+    assert ("Told of 50% this month.", True) == (
+        first,
+        second.startswith("80% reached this month, and nobody told"),
+    )
 
 
 def test_usage_without_a_price_is_told_beside_a_budget(

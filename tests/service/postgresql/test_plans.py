@@ -28,6 +28,7 @@ from costing.anomalies.job import AnomalySearch
 from costing.budgets.budget import parse_budget
 from costing.budgets.changing import set_budget
 from costing.budgets.job import Budgeting
+from costing.budgets.report import report_budgets
 from costing.export import read_export
 from costing.job import Costing
 from costing.pricing.flat import load_flat_map
@@ -44,7 +45,7 @@ from ledger.money import Nanos
 from ledger.period import DateRange
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
-from ledger.tenants import look_up_tenant
+from ledger.tenants import get_own_tenant, look_up_tenant
 from tests.builders import NOW, ai, sms
 from tests.facts import fact
 from tests.servers.influx_stand_in import ORG, TOKEN, InfluxTwoStandIn
@@ -244,10 +245,12 @@ def scrape(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
 
 def look_at_budgets(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     cost(engine, intake, costing)
-    budget = parse_budget({"period": "monthly", "amount": "100"})
+    budget = parse_budget({"period": "monthly", "amount": "0.1"})
     with tenant_session(engine, TenantId("t1"), write=True) as session:
         set_budget(session, budget, by="a test", now=NOW)
     assert 1 == Budgeting(engine).run(now=NOW).tenants
+    with tenant_session(engine, TenantId("t1")) as session:
+        assert report_budgets(session, get_own_tenant(session), now=NOW).budgets[0].told.untold
 
 
 @pytest.mark.parametrize("act", [book, cost, tell, report, retain, ship, scrape, look_at_budgets])
