@@ -68,7 +68,8 @@ def keys() -> None:
 
 
 @keys.command("rotate")
-def rotate_signing() -> None:
+@click.option("--first", is_flag=True, help="Make the first keys; where there are some, no others.")
+def rotate_signing(*, first: bool) -> None:
     """Let the next key sign, and make one after it; restart Grafana before the next time."""
     # Cryptography takes long to load, and other commands need none.
     from api.embedding.keys import PUBLIC_FILE, rotate_keys  # noqa: PLC0415
@@ -76,12 +77,13 @@ def rotate_signing() -> None:
     folder = connect().settings.grafana_keys
     if folder is None:
         raise InvalidError("grafana_not_configured", "set METERLINE_GRAFANA_KEYS first")
-    ring = rotate_keys(folder)
+    ring = rotate_keys(folder, only_first=first)
     click.echo(f"key {ring.current.kid} signs")
     if ring.previous is not None:
         click.echo(f"key {ring.previous.kid} is believed until the next rotation")
     click.echo(f"key {ring.next.kid} will sign after the next rotation")
-    click.echo(f"restart Grafana, so that it reads {folder / PUBLIC_FILE}")
+    if not first:
+        click.echo(f"restart Grafana, so that it reads {folder / PUBLIC_FILE}")
 
 
 def _provisioner(wiring: Wiring) -> "Provisioner":

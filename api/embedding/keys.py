@@ -87,8 +87,12 @@ class Keys:
         return True
 
 
-def rotate_keys(folder: Path) -> KeyRing:
+def rotate_keys(folder: Path, *, only_first: bool = False) -> KeyRing:
     """Let the next key sign and make another one after it; the first time, make both.
+
+    Args:
+        folder: where they are.
+        only_first: where there are keys, leave them as they are, and return them.
 
     Raises:
         UnavailableError: `grafana_keys_missing`, where the folder cannot be written, or has a file
@@ -99,6 +103,8 @@ def rotate_keys(folder: Path) -> KeyRing:
         with _locked(folder):
             there = folder / PRIVATE_FILE
             before = _read_ring(there) if there.exists() else None
+            if only_first and before is not None:
+                return before
             ring = KeyRing(
                 previous=None if before is None else before.current,
                 current=_make() if before is None else before.next,

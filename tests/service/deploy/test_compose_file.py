@@ -76,6 +76,11 @@ def test_only_nginx_is_reached_from_outside() -> None:
     assert {"nginx"} == {name for name, service in SERVICES.items() if "ports" in service}
 
 
+def test_starting_the_stack_again_rotates_no_keys_that_grafana_has_read() -> None:
+    # What ended is started again by every `up`.
+    assert ["grafana", "keys", "rotate", "--first"] == SERVICES["grafana-keys"]["command"]
+
+
 def test_every_mounted_file_is_in_this_repository() -> None:
     mounted = [
         source

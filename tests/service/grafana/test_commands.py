@@ -166,3 +166,13 @@ def test_the_secret_of_a_signing_key_is_not_printed(command: Command, tmp_path: 
     printed = command("keys", "rotate").stdout
     signing = json.loads((tmp_path / "keys" / PRIVATE_FILE).read_bytes())
     assert [] == [one for one in signing.values() if one["d"] in printed]
+
+
+def test_first_keys_are_made_once_however_often_they_are_asked_for(
+    command: Command, tmp_path: Path
+) -> None:
+    def made() -> list[bytes]:
+        command("keys", "rotate", "--first")
+        return [(tmp_path / "keys" / name).read_bytes() for name in (PRIVATE_FILE, PUBLIC_FILE)]
+
+    assert made() == made()
