@@ -71,8 +71,8 @@ def build_frames(
     Args:
         board: whose panels.
         span: what they show; None: the time that the board begins with.
-        month: what those of the month show; None: what the board says of them, which Grafana forgets
-            where an address says instants.
+        month: what those of the month show; None: what the board says of them, which Grafana
+            forgets where an address says instants.
     """
     return tuple(
         _build_frame(board, panel, month if panel.is_of_month else span) for panel in board.panels

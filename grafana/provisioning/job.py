@@ -32,8 +32,8 @@ Render = Callable[[str], Mapping[str, Any]]
 """Returns the board of a tenant whose days are in this time zone."""
 
 LEASE = timedelta(minutes=3)
-"""Longer than the calls of one tenant take, but where many are answered at the last moment. Who took
-longer lets the tenant be looked at again: another one may have changed it meanwhile."""
+"""Longer than the calls of one tenant take, but where many are answered at the last moment. Who
+took longer lets the tenant be looked at again: another one may have changed it meanwhile."""
 
 _OWNER_BYTES = 8
 

@@ -226,7 +226,9 @@ def test_rules_have_a_folder_in_grafana_that_no_boards_have() -> None:
 def test_rules_ask_a_data_source_that_grafana_is_given() -> None:
     (group,) = provisioned("alerting/meterline.yml")["groups"]
     asked = {
-        (group["orgId"], query["datasourceUid"]) for rule in group["rules"] for query in rule["data"]
+        (group["orgId"], query["datasourceUid"])
+        for rule in group["rules"]
+        for query in rule["data"]
     }
     given = provisioned("datasources/meterline.yaml")["datasources"]
     there = {(source["orgId"], source["uid"]) for source in given}
@@ -263,9 +265,5 @@ def test_in_the_compose_stack_prometheus_alone_tells_of_alerts() -> None:
     read = [volume.split(":")[0] for volume in grafana["volumes"] if "provisioning" in volume]
     assert ("false", []) == (
         grafana["environment"]["GF_UNIFIED_ALERTING_ENABLED"],
-        [
-            source
-            for source in read
-            if any((DEPLOY.parent / source).rglob("receivers.yml"))
-        ],
+        [source for source in read if any((DEPLOY.parent / source).rglob("receivers.yml"))],
     )
