@@ -24,7 +24,7 @@ SECTIONS = {
     heading: "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     for heading, text in re.findall(r"^##+ (.+?)$(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
 }
-(START,) = re.findall(r"```python\n(.*?)```", PAGE[: PAGE.index("\n## ")], re.DOTALL)
+START = SECTIONS.pop("In an application")
 
 LOCAL_PROVIDERS = """
 import os, sys
