@@ -58,7 +58,9 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     text = "\necho =====\n".join(script)
     for port in ("8000", "9000"):
         text = text.replace(port, str(free_port()))
-    text = text.replace("meterline serve &", f"meterline serve --workers 1 --port {port_of(text)} &")
+    text = text.replace(
+        "meterline serve &", f"meterline serve --workers 1 --port {port_of(text)} &"
+    )
     finished = subprocess.run(
         ["bash", "-euc", "trap 'kill $(jobs -p)' EXIT\n" + text],
         cwd=folder,
