@@ -21,6 +21,7 @@ help: ## Print this help
 setup: $(READY) ## Make .venv with the locked dependencies and both distributions, editable
 
 $(READY): requirements/dev.lock pyproject.toml sdk/pyproject.toml
+	@echo "Installing into $(VENV): a minute or two, the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e sdk
