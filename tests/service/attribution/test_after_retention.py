@@ -44,9 +44,9 @@ def take(engine: sa.Engine, costing: Costing) -> Any:
     return take
 
 
-def map_all(engine: sa.Engine, tenant: str) -> None:
-    map_to(engine, tenant)
-    map_to(engine, tenant, "account", ACCOUNT)
+def map_all(engine: sa.Engine, tenant: str, since: str = "2026-01-01") -> None:
+    map_to(engine, tenant, valid_from=since)
+    map_to(engine, tenant, "account", ACCOUNT, valid_from=since)
 
 
 @pytest.mark.parametrize("told", [{}, {"claims": []}], ids=["claimed", "unclaimed"])
@@ -63,7 +63,7 @@ def test_what_the_sdk_booked_is_booked_for_no_other(  # noqa: PLR0917 - fixtures
     map_all(engine, "acme")
     router.book([report(time=OLD, **told)._replace(owner=owner)], now=NOW)
     take()
-    map_all(engine, "karachi")
+    map_all(engine, "karachi", "2026-02-01")
     again = router.book([report(**told)._replace(owner=owner)], now=NOW)
     assert ([EXPIRED], {}) == (again, totals(engine))
 
@@ -72,7 +72,7 @@ def test_a_recipient_is_booked_for_no_other(router: Router, engine: sa.Engine, t
     map_all(engine, "acme")
     router.book([report(time=OLD, **RECIPIENT)], now=NOW)
     take()
-    map_all(engine, "karachi")
+    map_all(engine, "karachi", "2026-02-01")
     assert ([EXPIRED], {}) == (router.book([report(**RECIPIENT)], now=NOW), totals(engine))
 
 
