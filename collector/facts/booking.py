@@ -158,7 +158,8 @@ def _what_became(one: DatedFact, event: Usage | None, told: Collection[DatedFact
 
 def _is_outranked(one: DatedFact, event: Usage | None, told: Collection[DatedFact]) -> bool:
     """Whether a higher fact is there, and the usage comes to the same without this one."""
-    if all(other.fact.rank <= one.fact.rank for other in told):
+    counting = (other for other in told if counts_for(other, event, told))
+    if all(other.fact.rank <= one.fact.rank for other in counting):
         return False
     rest = [other for other in told if other is not one]
     with_it, without = find_effective(event, told), find_effective(event, rest)

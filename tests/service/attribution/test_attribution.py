@@ -400,7 +400,7 @@ def test_of_facts_that_arrived_the_reversal_is_none(
     with operator_session(engine) as session:
         query = sa.select(usage_facts.c.tenant_id, usage_facts.c.fact_id)
         found = {tuple(row) for row in session.connection.execute(query)}
-    assert {("acme", "delivered"), (NAME, "delivered"), (NAME, "meterline-moved")} == found
+    assert {("acme", "delivered"), (NAME, "delivered"), (NAME, "meterline:moved")} == found
 
 
 @pytest.mark.parametrize("again", [False, True])
