@@ -149,6 +149,7 @@ def _add_tombstones(session: TenantSession, rows: Sequence[sa.RowMapping]) -> No
                 "tenant_id": session.tenant_id,
                 "event_id": row["event_id"],
                 "fingerprint": row["fingerprint"],
+                "is_told_of": row["usage_id"] is None and row["channel"] != "ai",
             }
             for row in rows
         ],

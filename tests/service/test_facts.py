@@ -162,6 +162,23 @@ def test_each_fact_is_told_what_became_of_it(tell: Tell) -> None:
     assert [Booked.STORED, Booked.DUPLICATE, Booked.OUTRANKED, Booked.DUPLICATE] == answers
 
 
+def test_a_fact_of_another_channel_than_its_event_is_told_so_and_changes_nothing(
+    engine: sa.Engine, intake: Intake, tell: Tell
+) -> None:
+    book(intake, sms(quantity=3))
+    told = [fact(channel="voice", quantity=7), canceled(channel="voice"), sent()]
+    assert [Booked.OTHER_CHANNEL, Booked.OTHER_CHANNEL, Booked.STORED] == tell(*told)
+    assert {"SM1": message(1, 3)} == net_figures(engine)
+
+
+def test_an_event_that_comes_after_a_fact_of_another_channel_stands(
+    engine: sa.Engine, intake: Intake, tell: Tell
+) -> None:
+    tell(fact(channel="voice", quantity=7))
+    book(intake, sms(quantity=3))
+    assert {"SM1": message(1, 3)} == net_figures(engine)
+
+
 def test_a_lower_fact_that_tells_more_is_stored(tell: Tell) -> None:
     tell(fact())
     assert [Booked.STORED] == tell(sent(quantity=2))

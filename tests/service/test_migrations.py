@@ -21,6 +21,7 @@ from costing.retention import Retention
 from costing.verify import verify
 from ledger.engine import create_ledger_engine, is_postgresql
 from ledger.errors import ConflictError, InvalidError
+from ledger.event import Status
 from ledger.keys import Scope, create_key
 from ledger.models import metadata
 from ledger.rollups import read_rollups
@@ -321,6 +322,20 @@ def test_there_is_no_way_back_from_usage_that_was_taken(
         schema.downgrade(engine, "0003")
     found = (refused.value.code, schema.current_revision(engine))
     assert ("usage_taken", schema.head_revision()) == found
+
+
+def test_tombstones_of_an_older_version_answer_after_an_upgrade(
+    engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    event = sms(time="2026-01-05T12:00:00Z")
+    intake.book([event], only_tenant=None, now=NOW)
+    costing.run(now=NOW)
+    take_all(engine)
+    schema.downgrade(engine, "0016")
+    schema.upgrade(engine)
+    (result,) = intake.book([event], only_tenant=None, now=NOW)
+    marks = query(engine, "SELECT is_told_of FROM usage_tombstones")
+    assert (Status.DUPLICATE, [None]) == (result.status, [mark for (mark,) in marks])
 
 
 def test_facts_come_and_go_without_touching_usage(

@@ -19,7 +19,6 @@ from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Booked, Rank, Verdict
 from collector.intake import Intake
 from costing.job import Costing
-from costing.retention import Retention
 from ledger.models import unattributed_usage, usage_facts, usage_metrics
 from ledger.session import operator_session
 from ledger.tenant import UNATTRIBUTED, TenantId
@@ -33,6 +32,7 @@ from tests.service.attribution.reports import (
     YESTERDAY,
     in_transit,
     report,
+    take_old,
     totals,
     whole,
 )
@@ -312,12 +312,6 @@ def test_what_retention_took_stays_where_it_is(
     assert ([0, 0], NAME, []) == (runs, target, in_transit(engine))
 
 
-def take_old(engine: sa.Engine) -> None:
-    retention = Retention(engine, days=30)
-    for due in retention.find_due(now=NOW):
-        list(retention.take(due))
-
-
 @pytest.mark.parametrize("race", range(3))
 def test_two_attributions_at_once_move_each_usage_once(
     router: Router, engine: sa.Engine, race: int
@@ -406,7 +400,7 @@ def test_of_facts_that_arrived_the_reversal_is_none(
     with operator_session(engine) as session:
         query = sa.select(usage_facts.c.tenant_id, usage_facts.c.fact_id)
         found = {tuple(row) for row in session.connection.execute(query)}
-    assert {("acme", "delivered"), (NAME, "delivered"), (NAME, "meterline-moved")} == found
+    assert {("acme", "delivered"), (NAME, "delivered"), (NAME, "meterline:moved")} == found
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -477,6 +471,16 @@ def test_the_doctor_tells_owners_of_keys_that_are_mapped_to_nobody(
     told.append(meterline("doctor", **settings))
     text = "1 owners of keys of webhooks are mapped to nobody"
     assert [True, False] == [text in one.stdout for one in told]
+
+
+@pytest.mark.parametrize("fact_id", ["meterline-moved", "meterline:moved"])
+def test_nobody_else_can_tell_the_fact_that_takes_a_usage_out(
+    router: Router, attribution: Attribution, engine: sa.Engine, fact_id: str
+) -> None:
+    router.book([report("SM1"), report("SM1", fact_id)], now=NOW)
+    map_to(engine, "acme")
+    attribution.run(now=NOW)
+    assert {"acme": (1, 3)} == totals(engine)
 
 
 def test_a_tenant_that_cannot_be_given_what_is_its_own_holds_up_no_other(

@@ -127,6 +127,19 @@ def test_the_page_shows_what_waits_and_what_travels(
     )
 
 
+def test_who_adds_a_mapping_by_the_form_is_told_what_failed(
+    send: Send, router: Router, attribution: Attribution
+) -> None:
+    router.book([report()], now=NOW)
+    attribution.move({"SM1": TenantId("gone")}, now=NOW)
+    answer = send("/admin/mappings", FORM)
+    assert (200, True, True) == (
+        answer.status_code,
+        "usage of 1 tenant stays in transit" in answer.text,
+        "gone: there is no tenant gone." in answer.text,
+    )
+
+
 def test_a_mapping_that_is_added_by_the_form_attributes_what_waits(
     client: FlaskClient, send: Send, router: Router, engine: sa.Engine
 ) -> None:

@@ -16,8 +16,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from collector.attribution.job import Attribution
+from collector.attribution.routing import Report, Router
 from collector.events import Rules
 from collector.facts.booking import Facts
+from collector.facts.claim import Claim, ClaimKind
 from collector.influx.target import Target
 from collector.influx.writer import Writer
 from collector.intake import Intake
@@ -53,6 +56,8 @@ from tests.servers.postgresql import Database, PostgreSql
 from tests.service.exporter.spend import WATCH
 
 pytestmark = pytest.mark.ledger("postgresql", own=True)
+
+OWNER = Claim(ClaimKind.SUBUSER, "acme-mail")
 
 BIG = {
     "usage_metrics", "usage_tombstones", "usage_rollups_daily", "usage_checkpoints",
@@ -216,6 +221,20 @@ def tell(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     intake.book(events, only_tenant=None, now=NOW)
 
 
+def attribute(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
+    del intake, costing
+    policy = MetadataPolicy(hash_key=None)
+    router = Router(engine, Rules(policy=policy, max_future=timedelta(minutes=5)), hash_key=None)
+    reports = [
+        Report(fact(usage_id=f"{kind}{n}"), owner=owner)
+        for kind in ("old", "gone", "new")
+        for n in (1, 2)
+        for owner in (None, OWNER)
+    ]
+    router.book(reports, now=NOW)
+    Attribution(engine).run(now=NOW)
+
+
 def report(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     del intake, costing
     with tenant_session(engine, TenantId("t1")) as session:
@@ -267,7 +286,9 @@ def look_at_budgets(engine: sa.Engine, intake: Intake, costing: Costing) -> None
     assert 1 == Budgeting(engine).run(now=NOW).tenants
 
 
-@pytest.mark.parametrize("act", [book, cost, tell, report, retain, ship, scrape, look_at_budgets])
+@pytest.mark.parametrize(
+    "act", [book, cost, tell, attribute, report, retain, ship, scrape, look_at_budgets]
+)
 def test_what_runs_all_day_reads_no_big_table_whole(
     engine: sa.Engine,
     intake: Intake,
