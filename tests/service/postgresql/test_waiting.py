@@ -42,7 +42,7 @@ def stranger(
     del engine  # its rows go after this session has ended
     tenants = ("acme", "karachi")
     intake.book([sms("a", tenant=t, time=OLD) for t in tenants], only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     intake.book([sms("b", tenant=t) for t in tenants], only_tenant=None, now=NOW)
     with connect_as_driver(shared_database.url.replace("meterline@", "postgres@")) as session:
         session.execute(b"BEGIN")
@@ -77,16 +77,16 @@ def test_a_tenant_whose_usage_somebody_holds_keeps_no_other_from_being_costed(
     limits: Limits,
 ) -> None:
     stranger.execute(b"SELECT FROM usage_batches WHERE tenant_id = 'acme' FOR UPDATE")
-    outcome = Costing(connect(limits), prices).run(now=NOW)
+    outcome = Costing(connect(limits), prices).run(clock=lambda: NOW)
     assert (1, [ACME]) == (outcome.batches, [failure.tenant_id for failure in outcome.failures])
 
 
 def work_once(engine: sa.Engine, prices: FlatMap) -> None:
-    Costing(engine, prices).run(now=NOW, wait=True)
+    Costing(engine, prices).run(clock=lambda: NOW, wait=True)
 
 
 def rebuild(engine: sa.Engine, prices: FlatMap) -> None:
-    Costing(engine, prices).rebuild(ACME, now=NOW)
+    Costing(engine, prices).rebuild(ACME, clock=lambda: NOW)
 
 
 def retain(engine: sa.Engine, _prices: FlatMap) -> None:
@@ -97,7 +97,7 @@ def retain(engine: sa.Engine, _prices: FlatMap) -> None:
 
 def show_limit(engine: sa.Engine, _prices: FlatMap) -> object:
     with tenant_session(engine, ACME, write=True) as session:
-        lock_costing(session, now=NOW)
+        lock_costing(session)
         return session.connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
 
 
@@ -169,6 +169,6 @@ def test_a_worker_costs_no_more_tenants_at_once_than_it_keeps_connections(
     pool = engine.pool
     assert isinstance(pool, sa.QueuePool)
     sa.event.listen(pool, "checkout", lambda *_: open_at_once.append(pool.checkedout()))
-    outcome = Costing(engine, prices).run(now=NOW)
+    outcome = Costing(engine, prices).run(clock=lambda: NOW)
     engine.dispose()
     assert (2, 1) == (len(outcome.failures), max(open_at_once))
