@@ -272,7 +272,10 @@ class Costing:
 
 
 def _at_once(engine: sa.Engine) -> int:
-    """Return how many tenants are costed at once: no more than the process keeps connections."""
+    """Return how many tenants are costed at once: no more than the process keeps connections for.
+
+    Each has two for a moment: its own, and one that looks at the prices.
+    """
     pool = engine.pool
     kept = pool.size() if isinstance(pool, sa.QueuePool) else 1
-    return min(TENANTS_AT_ONCE, kept)
+    return min(TENANTS_AT_ONCE, max(kept // 2, 1))
