@@ -272,7 +272,7 @@ class Costing:
 
 
 def _at_once(engine: sa.Engine) -> int:
-    """Return how many tenants are costed at once: no more than the process keeps connections for.
+    """Return how many tenants are costed at once: as many as two connections each are kept for.
 
     Each has two for a moment: its own, and one that looks at the prices.
     """
