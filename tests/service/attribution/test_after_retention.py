@@ -38,7 +38,7 @@ def old(event: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def take(engine: sa.Engine, costing: Costing) -> Any:
     def take() -> None:
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
         take_old(engine)
 
     return take
