@@ -21,6 +21,7 @@ help: ## Print this help
 setup: $(READY) ## Make .venv with the locked dependencies and both distributions, editable
 
 $(READY): requirements/dev.lock pyproject.toml sdk/pyproject.toml
+	@echo "Installing into $(VENV): a minute or two, the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e sdk
@@ -48,11 +49,11 @@ demo: setup ## Make 90 days of invented usage and serve them, with links to sign
 
 test: setup ## Run all tests; install missing servers where that is allowed
 	tests/servers/install
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 coverage: setup ## Run all tests and tell which branches none of them takes
 	tests/servers/install
-	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report=term:skip-covered
 
 soak: setup ## Run the long versions of the proofs
 	METERLINE_SOAK=1 $(BIN)/python -m pytest -m soak

@@ -25,6 +25,14 @@ def mapping_answer(period: MappedPeriod, hash_key: bytes | None) -> wire.Mapping
     )
 
 
+def added_answer(
+    period: MappedPeriod, hash_key: bytes | None, attributed: wire.AttributedAnswer
+) -> wire.AddedMappingAnswer:
+    """Describe a mapping that was added, and what was attributed then."""
+    told = mapping_answer(period, hash_key).model_dump()
+    return wire.AddedMappingAnswer(**told, attributed=attributed)
+
+
 def waiting_answer(waiting: Waiting) -> wire.WaitingAnswer:
     """Describe usage that waits."""
     return wire.WaitingAnswer(

@@ -42,6 +42,28 @@ class MappingAnswer(BaseModel):
     )
 
 
+class FailedAnswer(BaseModel):
+    """A tenant that could not be given what is its own. The worker tries again."""
+
+    tenant: str
+    code: str = Field(description="An error code")
+    reason: str = Field(description="For a person")
+
+
+class AttributedAnswer(BaseModel):
+    """What became of usage that waited, and of what was in transit."""
+
+    usages: int = Field(description="How many arrived at their tenants")
+    failed_count: int = Field(description="Tenants whose usage stays in transit")
+    failed: list[FailedAnswer]
+
+
+class AddedMappingAnswer(MappingAnswer):
+    """A mapping, and what was attributed when it was added."""
+
+    attributed: AttributedAnswer
+
+
 class WaitingClaim(BaseModel):
     """One thing that waiting usage names."""
 

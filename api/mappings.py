@@ -7,17 +7,23 @@ from flask import Response, current_app
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.types import ResponseDict
 
+from api.attributing import attribute
 from api.auth.policy import require_role
 from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import operator_session
 from api.errors import PROBLEM_RESPONSE
 from api.fields import read_fields
-from api.mapping_answers import in_transit_answer, mapping_answer, waiting_answer
-from api.mapping_schemas import MappingAnswer, MappingBody, MappingPath, MappingsAnswer
+from api.mapping_answers import added_answer, in_transit_answer, mapping_answer, waiting_answer
+from api.mapping_schemas import (
+    AddedMappingAnswer,
+    MappingAnswer,
+    MappingBody,
+    MappingPath,
+    MappingsAnswer,
+)
 from api.parameters import describe, read_parameters
 from api.report_answers import answer
 from api.services import Services
-from collector.attribution.job import Attribution
 from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
 from collector.attribution.store import read_waiting
 from collector.attribution.transit import read_in_transit
@@ -30,9 +36,6 @@ from ledger.tenant import UNATTRIBUTED
 blueprint = APIBlueprint("mappings", __name__, abp_security=[API_KEY, HOST_TOKEN, SIGN_IN])
 
 may_keep_mappings = require_role(Role.ROOT_ADMIN, scope=Scope.TENANTS)
-
-ATTRIBUTED_AT_ONCE = 200
-"""About how many usages a request moves; the worker moves the rest."""
 
 _PATH = "/api/admin/mappings"
 _REFUSED: ResponseDict = {
@@ -81,8 +84,8 @@ def list_mappings() -> Response:
     _PATH,
     summary="Map what a provider names to a tenant",
     responses={
-        "200": MappingAnswer,
-        "201": MappingAnswer,
+        "200": AddedMappingAnswer,
+        "201": AddedMappingAnswer,
         **_MALFORMED,
         **_REFUSED,
         "404": {"description": "No such tenant", **PROBLEM_RESPONSE},
@@ -96,19 +99,17 @@ def add() -> tuple[Response, HTTPStatus]:
     """Map it from an instant on; 201 where that is new. Sending again changes nothing.
 
     What it was mapped to before ends there. Usage that waits for it is attributed,
-    where it is much by the worker.
+    where it is much by the worker; `attributed` tells how much, and for which tenants it failed.
     """
     fields = read_fields(MappingBody)
     for key, value in fields.items():
         if not isinstance(value, str) and not (value is None and key in {"valid_from", "label"}):
             raise InvalidError("not_text", f"{key} is text", key=key, value=value)
-    services = Services.of(current_app)
-    now, hash_key = services.clock(), _hash_key()
+    now, hash_key = Services.of(current_app).clock(), _hash_key()
     with operator_session(write=True) as session:
         period, is_new = add_mapping(session, NewMapping(**fields), hash_key=hash_key, now=now)
-    Attribution(services.engine).run(now=now, limit=ATTRIBUTED_AT_ONCE)
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-    return answer(mapping_answer(period, hash_key)), status
+    return answer(added_answer(period, hash_key, attribute(now=now))), status
 
 
 @blueprint.delete(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -53,13 +54,11 @@ class Server(BaseApplication):
 
     def run(self) -> None:
         """Serve until told to stop."""
-        if self._costing is None:
-            Arbiter(self).run()
-            return
         try:
             _Arbiter(self, self._costing).run()
         finally:
-            self._costing.stop()
+            if self._costing is not None:
+                self._costing.stop()
 
 
 class CostingWorker:
@@ -85,10 +84,20 @@ class CostingWorker:
 class _Arbiter(Arbiter):
     """Gunicorn's master, which looks after the costing worker as often as after its own."""
 
-    def __init__(self, server: Server, costing: CostingWorker) -> None:
+    def __init__(self, server: Server, costing: CostingWorker | None) -> None:
         self._costing_worker = costing
         super().__init__(server)
 
+    def start(self) -> None:
+        try:
+            super().start()
+        except SystemExit:  # gunicorn's log has the reason, and no way out
+            where = self.cfg.bind[0]
+            tell = f"error: cannot listen on {where}; choose another by --port or --host"
+            click.echo(tell, err=True)
+            raise
+
     def manage_workers(self) -> None:
         super().manage_workers()
-        self._costing_worker.keep()
+        if self._costing_worker is not None:
+            self._costing_worker.keep()

@@ -106,7 +106,7 @@ class Retention:
     def _take_some(self, due: Due) -> int:
         with tenant_session(self._engine, due.tenant_id, write=True) as session:
             # Nobody costs or recomputes while rows change sides.
-            lock_costing(session, now=None)
+            lock_costing(session)
             rows = _delete_raw(session, self._is_due(due.tenant_id, due.first_kept))
             if rows:
                 _add_tombstones(session, rows)
@@ -149,6 +149,7 @@ def _add_tombstones(session: TenantSession, rows: Sequence[sa.RowMapping]) -> No
                 "tenant_id": session.tenant_id,
                 "event_id": row["event_id"],
                 "fingerprint": row["fingerprint"],
+                "is_told_of": row["usage_id"] is None and row["channel"] != "ai",
             }
             for row in rows
         ],

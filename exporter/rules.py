@@ -13,6 +13,11 @@ _LABEL = re.compile(r"\{(\w+)\}")
 _DATA_SOURCE = "meterline-metrics"
 """Of Prometheus, in Grafana: what provisioning of data sources gives it as `uid`."""
 
+_FOLDER = "Meterline alerts"
+"""In Grafana, and not that of the boards: rules come before boards and make a folder by its title,
+with a uid of its own. Boards then name theirs by uid, which 11.0 refuses under the same title, so
+that it does not start, and later versions make a second time."""
+
 _LOOK_BACK_SECONDS = 600
 
 
@@ -36,7 +41,7 @@ def render_grafana() -> str:
     group = {
         "orgId": 1,
         "name": "meterline",
-        "folder": "Meterline",
+        "folder": _FOLDER,
         "interval": "1m",
         "rules": [_grafana_rule(alert) for alert in ALERTS],
     }

@@ -79,6 +79,9 @@ ONLY_ON = "only_on"
 IS_TOLD_OF = sa.text("channel <> 'ai' AND usage_id IS NULL")
 """The condition on raw rows that they are events of which providers may tell facts."""
 
+WAS_TOLD_OF = sa.text("is_told_of IS NOT FALSE")
+"""The condition on tombstones that they may have been such events."""
+
 usage_metrics = sa.Table(
     "usage_metrics",
     metadata,
@@ -127,7 +130,17 @@ usage_tombstones = sa.Table(
     sa.Column("tenant_id", plain_text(64), primary_key=True),
     sa.Column("event_id", plain_text(255), primary_key=True),
     sa.Column("fingerprint", sa.LargeBinary(17), nullable=False),
+    # Whether the raw row was an event of which providers may tell facts. None: taken before
+    # revision 0017, so that nobody knows.
+    sa.Column("is_told_of", sa.Boolean),
     sqlite_with_rowid=False,
+)
+# Whose event had an id, for the same reason as among raw rows.
+sa.Index(
+    "ix_usage_tombstones_event_id",
+    usage_tombstones.c.event_id,
+    postgresql_where=WAS_TOLD_OF,
+    info={ONLY_ON: "postgresql"},
 )
 
 usage_batches = sa.Table(

@@ -58,6 +58,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("ledger_kind", kinds)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Keep the tests that share what is made once for a module on one worker: two make it twice."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 - told nowhere else
+        if any(fixture[-1].scope == "module" for fixture in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty ledger file."""
@@ -158,7 +166,7 @@ def book(intake: Intake, costing: Costing) -> Book:
     def book_and_cost(*events: object, job: Costing = costing) -> None:
         results = intake.book(events, only_tenant=None, now=NOW)
         assert {"stored"} == {str(result.status) for result in results}
-        job.run(now=NOW)
+        job.run(clock=lambda: NOW)
 
     return book_and_cost
 

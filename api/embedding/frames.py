@@ -63,18 +63,30 @@ class Frame:
     is_small: bool
 
 
-def build_frames(board: Board, span: Span | None) -> tuple[Frame, ...]:
-    """Return the panels of a board over a time; None: over the one that it begins with."""
+def build_frames(
+    board: Board, span: Span | None, *, month: Span | None = None
+) -> tuple[Frame, ...]:
+    """Return the panels of a board over a time.
+
+    Args:
+        board: whose panels.
+        span: what they show; None: the time that the board begins with.
+        month: what those of the month show; None: what the board says of them, which Grafana
+            forgets where an address says instants.
+    """
     return tuple(
-        Frame(
-            title=panel.title,
-            light=panel_url(board, panel, span, "light"),
-            dark=panel_url(board, panel, span, "dark"),
-            columns=panel.columns,
-            pixels=panel.height * (_UNIT_PIXELS + _GAP_PIXELS) - _GAP_PIXELS,
-            is_small=panel.height <= _FIGURE_UNITS,
-        )
-        for panel in board.panels
+        _build_frame(board, panel, month if panel.is_of_month else span) for panel in board.panels
+    )
+
+
+def _build_frame(board: Board, panel: Panel, span: Span | None) -> Frame:
+    return Frame(
+        title=panel.title,
+        light=panel_url(board, panel, span, "light"),
+        dark=panel_url(board, panel, span, "dark"),
+        columns=panel.columns,
+        pixels=panel.height * (_UNIT_PIXELS + _GAP_PIXELS) - _GAP_PIXELS,
+        is_small=panel.height <= _FIGURE_UNITS,
     )
 
 

@@ -14,6 +14,7 @@ class Panel(Protocol):
     Attributes:
         columns: of Grafana's 24.
         height: in Grafana's grid units.
+        is_of_month: it shows the month up to today, whatever range is chosen for the others.
     """
 
     @property
@@ -24,6 +25,8 @@ class Panel(Protocol):
     def columns(self) -> int: ...  # noqa: D102
     @property
     def height(self) -> int: ...  # noqa: D102
+    @property
+    def is_of_month(self) -> bool: ...  # noqa: D102
 
 
 class TimeRange(Protocol):

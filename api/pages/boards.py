@@ -9,7 +9,8 @@ from api.embedding.grafana import Board, Embedding
 from api.report_request import ReportRequest
 from api.services import Services
 from ledger.accounts.roles import Role
-from ledger.period import day_start
+from ledger.period import DateRange, day_start
+from ledger.tenant import Tenant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,13 +27,15 @@ def board_of_tenant(asked: ReportRequest) -> EmbeddedBoard | None:
     embedding = _find_embedding()
     if embedding is None or not embedding.grafana.is_ready(asked.tenant):
         return None
+    today = DateRange.last_days(1, now=asked.now, zone=asked.tenant.zone_at(asked.now))
+    month = DateRange(start=today.start.replace(day=1), end=today.end)
     board = embedding.grafana.tenant_board
-    span = Span.between(
-        day_start(asked.dates.start, asked.tenant),
-        day_start(asked.dates.end, asked.tenant),
-        asked.tenant.current.timezone,
-    )
-    return _embed(board, span)
+    return _embed(board, _span_of(asked.dates, asked.tenant), month=_span_of(month, asked.tenant))
+
+
+def _span_of(dates: DateRange, tenant: Tenant) -> Span:
+    start, end = day_start(dates.start, tenant), day_start(dates.end, tenant)
+    return Span.between(start, end, tenant.current.timezone)
 
 
 def board_of_operators(role: Role | None, days: int) -> EmbeddedBoard | None:
@@ -45,7 +48,11 @@ def board_of_operators(role: Role | None, days: int) -> EmbeddedBoard | None:
     span = Span.last_days(system, days)
     # What waits now is of interest in hours, whatever days of usage are looked at.
     links = ((system.title, board_url(system, span)), (pipeline.title, board_url(pipeline, None)))
-    return _embed(pipeline, None, links) if role is Role.OPS else _embed(system, span, links)
+    return (
+        _embed(pipeline, None, links=links)
+        if role is Role.OPS
+        else _embed(system, span, links=links)
+    )
 
 
 def _find_embedding() -> Embedding | None:
@@ -57,7 +64,12 @@ def _find_embedding() -> Embedding | None:
 
 
 def _embed(
-    board: Board, span: Span | None, links: tuple[tuple[str, str], ...] = ()
+    board: Board,
+    span: Span | None,
+    *,
+    month: Span | None = None,
+    links: tuple[tuple[str, str], ...] = (),
 ) -> EmbeddedBoard:
     g.embeds_frames = True
-    return EmbeddedBoard(title=board.title, frames=build_frames(board, span), links=links)
+    frames = build_frames(board, span, month=month)
+    return EmbeddedBoard(title=board.title, frames=frames, links=links)

@@ -1,19 +1,20 @@
 """`/admin/mappings`: whose it is what a provider names, for root admins."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from flask import current_app, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from api.attributing import attribute
 from api.auth.policy import require_role
 from api.auth.tenancy import operator_session
 from api.errors import STATUS_OF_KIND
-from api.mappings import ATTRIBUTED_AT_ONCE
+from api.mapping_schemas import FailedAnswer
 from api.pages.blueprint import PageBlueprint
 from api.pages.mapping_view import build_mappings_view
 from api.parameters import read_parameters
 from api.services import Services
-from collector.attribution.job import Attribution
 from collector.attribution.keeping import NewMapping, add_mapping, end_mapping, list_all
 from collector.attribution.store import read_waiting
 from collector.attribution.transit import read_in_transit
@@ -64,7 +65,9 @@ def add() -> Response:
             )
     except (InvalidError, MissingError, ConflictError) as error:
         return _page(typed=typed, fault=error)
-    Attribution(services.engine).run(now=services.clock(), limit=ATTRIBUTED_AT_ONCE)
+    failed = attribute(now=services.clock()).failed
+    if failed:  # an address of its own could not tell why, and adding it again changes nothing
+        return _page(changed=period.row.mapping_id, failed=failed)
     return _back(period.row.mapping_id)
 
 
@@ -92,6 +95,7 @@ def _page(
     typed: NewMapping = _NOTHING_TYPED,
     fault: MeterlineError | None = None,
     changed: int | None = None,
+    failed: Sequence[FailedAnswer] = (),
 ) -> Response:
     services = Services.of(current_app)
     with operator_session() as session:
@@ -108,5 +112,5 @@ def _page(
             changed=changed,
             now=services.clock(),
         )
-    page = render_template("mappings.html", view=view, fault=fault)
+    page = render_template("mappings.html", view=view, fault=fault, failed=failed)
     return make_response(page, HTTPStatus.OK if fault is None else STATUS_OF_KIND[fault.kind])

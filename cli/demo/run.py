@@ -12,9 +12,12 @@ from cli.demo.tenants import DemoTenant
 from cli.demo.usage import Delivery
 from cli.prices.first import take_first_catalogue
 from cli.wiring import Wiring
+from collector.intake import Intake
+from costing.budgets.changing import set_budget
+from costing.job import Costing
 from ledger.errors import ConflictError
 from ledger.event import Status
-from ledger.session import operator_session
+from ledger.session import operator_session, tenant_session
 from ledger.tenants import add_tenant, list_tenants
 
 _CHUNK_EVENTS = 5000
@@ -41,21 +44,29 @@ def need_no_tenants(wiring: Wiring) -> None:
 def prepare_ledger(
     wiring: Wiring, tenants: Sequence[DemoTenant], *, days: int, today: date
 ) -> None:
-    """Make the schema and register the tenants, on the day that each came."""
+    """Make the schema, register the tenants on the day that each came, and set their budgets."""
     schema.upgrade(wiring.engine)
     take_first_catalogue(wiring)
     midnight = datetime.combine(today, time(), UTC)
+    came = {
+        tenant.tenant_id: midnight
+        - timedelta(days=days if tenant.since is None else min(tenant.since, days))
+        for tenant in tenants
+    }
     with operator_session(wiring.engine, write=True) as session:
         for tenant in tenants:
-            since = days if tenant.since is None else min(tenant.since, days)
             add_tenant(
                 session,
                 tenant.tenant_id,
                 name=tenant.name,
                 plan=tenant.plan,
                 timezone=tenant.timezone,
-                now=midnight - timedelta(days=since),
+                now=came[tenant.tenant_id],
             )
+    for tenant in tenants:
+        for budget in tenant.budgets:
+            with tenant_session(wiring.engine, tenant.tenant_id, write=True) as own:
+                set_budget(own, budget, by="demo", now=came[tenant.tenant_id])
 
 
 def book_deliveries(
@@ -70,13 +81,21 @@ def book_deliveries(
     counts: Counter[Status] = Counter()
     for at, events in deliveries:
         instant = now if at.date() == now.date() else at
-        for start in range(0, len(events), _CHUNK_EVENTS):
-            chunk = events[start : start + _CHUNK_EVENTS]
-            for result in intake.book(chunk, only_tenant=None, now=instant):
-                counts[result.status] += 1
-                if result.status is Status.REJECTED:
-                    raise AssertionError(f"a demo event was rejected: {result}")
-        costing.run(now=instant)
+        counts += _book_delivery(intake, costing, events, now=instant)
+    return counts
+
+
+def _book_delivery(
+    intake: Intake, costing: Costing, events: Sequence[dict[str, Any]], *, now: datetime
+) -> Counter[Status]:
+    counts: Counter[Status] = Counter()
+    for start in range(0, len(events), _CHUNK_EVENTS):
+        chunk = events[start : start + _CHUNK_EVENTS]
+        for result in intake.book(chunk, only_tenant=None, now=now):
+            counts[result.status] += 1
+            if result.status is Status.REJECTED:
+                raise AssertionError(f"a demo event was rejected: {result}")
+    costing.run(clock=lambda: now)
     return counts
 
 

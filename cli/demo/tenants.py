@@ -20,6 +20,9 @@ from cli.demo.activities import (
     voicemail,
     voicemail_transcribed,
 )
+from costing.budgets.budget import Budget
+from costing.budgets.periods import Period
+from ledger.money import parse_usd
 from ledger.tenant import TenantId
 
 Habits = tuple[tuple[Activity, float], ...]
@@ -48,6 +51,7 @@ class DemoTenant:
         growth: the part of today's size that was added within 90 days; negative: it shrank.
         weekend: acts on a day of the weekend for one on a weekday.
         since: days since it came; None: it was always there.
+        budgets: what it means to spend, set when it came.
     """
 
     tenant_id: TenantId
@@ -61,6 +65,7 @@ class DemoTenant:
     weekend: float = 0.2
     since: int | None = None
     burst: Burst | None = None
+    budgets: tuple[Budget, ...] = ()
 
 
 _STARTER, _PRO, _ELITE = "Starter", "Pro", "Elite"
@@ -135,6 +140,14 @@ _SPECIAL = (
         timezone=_NEW_YORK, weekday=22, habits=_TALKER, growth=0.9, model=_NEWER, since=10,
     ),
     DemoTenant(
+        tenant_id=TenantId("coral-reef-rentals"), name="Coral Reef Rentals", plan=_PRO,
+        timezone=_APIA, weekday=80, habits=_WORKSHOP, growth=0.35, model=_LARGE,
+        budgets=(
+            Budget(period=Period.MONTHLY, feature=None, amount=parse_usd("60")),
+            Budget(period=Period.MONTHLY, feature="ai_sms", amount=parse_usd("12")),
+        ),
+    ),
+    DemoTenant(
         tenant_id=TenantId("quiet-corner-archive"), name="Quiet Corner Archive", plan=_STARTER,
         timezone=_LONDON, weekday=0, habits=(), growth=0, model=_SMALL,
     ),
@@ -149,7 +162,6 @@ TENANTS = (
     _tenant("Riverbend Claims Office", _ELITE, _PACIFIC, 60, _CASES, 0.4, _LARGE),
     _tenant("Windmill Mail Order", _ELITE, _LONDON, 100, _MAILER, 0.15),
     _tenant("North Quay Ferries", _ELITE, _SYDNEY, 70, _SWITCHBOARD, 0.3, _OTHER),
-    _tenant("Coral Reef Rentals", _PRO, _APIA, 80, _WORKSHOP, 0.35),
     _tenant("Market Street Opticians", _PRO, _KARACHI, 75, _CLINIC, 0.2),
     _tenant("Stone Mill Bakery Chain", _PRO, _BERLIN, 95, _SHOP, 0.1),
     _tenant("Green Valley Vets", _PRO, _CHICAGO, 85, _CLINIC, 0.3, _NEWER),

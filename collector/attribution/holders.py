@@ -1,4 +1,8 @@
-"""Which tenants have a usage already: by its event, or by facts of it."""
+"""Which tenants have a usage already: by its event, or by facts of it.
+
+What retention has taken counts, too: a usage that is told again afterwards has to come back to the
+tenant that knows it has expired, and to be booked for no other.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -8,11 +12,20 @@ import sqlalchemy as sa
 from collector.attribution.resolution import names_a_tenant
 from collector.attribution.store import Entry
 from ledger.engine import is_postgresql
-from ledger.models import IS_TOLD_OF, tenants, usage_balances, usage_facts, usage_metrics
+from ledger.models import (
+    IS_TOLD_OF,
+    WAS_TOLD_OF,
+    tenants,
+    usage_balances,
+    usage_facts,
+    usage_metrics,
+    usage_tombstones,
+)
 from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 
 _RAW = usage_metrics.c
+_TOMBSTONE = usage_tombstones.c
 _BALANCE = usage_balances.c
 _FACT = usage_facts.c
 _IN_ONE_QUERY = 500
@@ -21,19 +34,23 @@ _IN_ONE_QUERY = 500
 def find_booked(
     session: OperatorSession, provider_ids: Collection[str]
 ) -> Mapping[str, set[TenantId]]:
-    """Return for which tenants the SDK has booked usages, by their provider's id."""
+    """Return for which tenants the SDK has booked usages, by their provider's id.
+
+    Raw rows are read before tombstones, so that none is missed on its way from here to there.
+    """
     found: defaultdict[str, set[TenantId]] = defaultdict(set)
-    condition = sa.and_(IS_TOLD_OF)
-    if not is_postgresql(session.connection):
-        # It has the key of each tenant and no other index: without them it would read all there is.
-        condition = sa.and_(_RAW.tenant_id.in_(sa.select(tenants.c.tenant_id)), IS_TOLD_OF)
     ordered = sorted(provider_ids)
     for start in range(0, len(ordered), _IN_ONE_QUERY):
-        query = sa.select(_RAW.event_id, _RAW.tenant_id).where(
-            _RAW.event_id.in_(ordered[start : start + _IN_ONE_QUERY]), condition
-        )
-        for event_id, tenant_id in session.connection.execute(query):
-            found[event_id].add(tenant_id)
+        part = ordered[start : start + _IN_ONE_QUERY]
+        for columns, condition in ((_RAW, IS_TOLD_OF), (_TOMBSTONE, WAS_TOLD_OF)):
+            query = sa.select(columns.event_id, columns.tenant_id).where(
+                columns.event_id.in_(part), condition
+            )
+            if not is_postgresql(session.connection):
+                # It has the key of each tenant and no other index: without them it would read all.
+                query = query.where(columns.tenant_id.in_(sa.select(tenants.c.tenant_id)))
+            for event_id, tenant_id in session.connection.execute(query):
+                found[event_id].add(tenant_id)
     return found
 
 
@@ -57,12 +74,20 @@ def find_told(
     usage_id: str,
     fact_id: str | None = None,
 ) -> set[TenantId]:
-    """Return which of some tenants have facts of a usage, or this very fact of it."""
-    query = sa.select(_BALANCE.tenant_id).where(
+    """Return which of some tenants have facts of a usage, or this very fact of it.
+
+    Of what retention took the single facts are gone: whoever had any may have had this one.
+    """
+    balances = sa.select(_BALANCE.tenant_id).where(
         _BALANCE.tenant_id.in_(tenant_ids), _BALANCE.usage_id == usage_id
     )
-    if fact_id is not None:
-        query = sa.select(_FACT.tenant_id).where(
-            _FACT.tenant_id.in_(tenant_ids), _FACT.usage_id == usage_id, _FACT.fact_id == fact_id
-        )
-    return set(session.connection.execute(query).scalars())
+    taken = sa.select(_TOMBSTONE.tenant_id).where(
+        _TOMBSTONE.tenant_id.in_(tenant_ids), _TOMBSTONE.event_id == usage_id, WAS_TOLD_OF
+    )
+    if fact_id is None:
+        return set(session.connection.execute(balances.union_all(taken)).scalars())
+    told = sa.select(_FACT.tenant_id).where(
+        _FACT.tenant_id.in_(tenant_ids), _FACT.usage_id == usage_id, _FACT.fact_id == fact_id
+    )
+    expired = balances.where(_BALANCE.expired)
+    return set(session.connection.execute(told.union_all(expired, taken)).scalars())

@@ -35,14 +35,15 @@ from collector.facts.claim import ClaimKind
 from collector.facts.effective import DatedFact
 from collector.facts.fact import Booked, Fact, Rank, Verdict
 from collector.facts.store import Balance, lock_balances, read_facts
-from ledger.errors import UnavailableError
+from ledger.errors import MeterlineError, UnavailableError
+from ledger.event import OWN_ID_PREFIX
 from ledger.mappings import find_mappings
 from ledger.session import TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import BEGINNING, UNATTRIBUTED, Tenant, TenantId
 from ledger.tenants import list_tenants
 
-MOVED_FACT = "meterline-moved"
-"""The id of the fact that takes a usage out of `_unattributed`."""
+MOVED_FACT = f"{OWN_ID_PREFIX}moved"
+"""The id of the fact that takes a usage out of `_unattributed`; nobody else can tell one of it."""
 
 _AT_ONCE = 200
 """Most usages in one transaction, so that nobody waits long for a lock."""
@@ -54,9 +55,15 @@ _Whose = Callable[[Entry], TenantId | None]
 
 
 class Failure(NamedTuple):
-    """A tenant that could not be given what is its own; it stays in transit."""
+    """A tenant that could not be given what is its own; it stays in transit.
+
+    Attributes:
+        code: of the error; None: nobody raised it on purpose, and what it says is for the log.
+        reason: what went wrong.
+    """
 
     tenant_id: TenantId
+    code: str | None
     reason: str
 
 
@@ -65,6 +72,11 @@ class Attributed(NamedTuple):
 
     usages: int
     failures: tuple[Failure, ...] = ()
+
+    def plus(self, other: "Attributed") -> "Attributed":
+        """Return what both did; a failure that came again with the next part is one."""
+        failures = dict.fromkeys((*self.failures, *other.failures))
+        return Attributed(self.usages + other.usages, tuple(failures))
 
 
 class Attribution:
@@ -84,10 +96,9 @@ class Attribution:
         Raises:
             UnavailableError: the ledger did not answer.
         """
-        arrived = self.arrive(now=now)
-        booked = self.move_to_events(now=now) if limit is None else Attributed(0)
-        usages = arrived.usages + booked.usages
-        failures = arrived.failures + booked.failures
+        done = self.arrive(now=now)
+        if limit is None:
+            done = done.plus(self.move_to_events(now=now))
         with operator_session(self._engine) as session:
             waiting = read_waiting(session)
             values = {claim.value for group in waiting for claim in group.claims}
@@ -101,11 +112,10 @@ class Attribution:
         for group in waiting:
             since = _covered_since(group, histories, tenants)
             for part, events in self._find_covered(group, since):
-                moved = self._move(part, partial(whose, events), now=now)
-                usages, failures = usages + moved.usages, failures + moved.failures
-                if limit is not None and usages >= limit:
-                    return Attributed(usages, failures)
-        return Attributed(usages, failures)
+                done = done.plus(self._move(part, partial(whose, events), now=now))
+                if limit is not None and done.usages >= limit:
+                    return done
+        return done
 
     def move(self, targets: Mapping[str, TenantId], *, now: datetime) -> Attributed:
         """Move usages that wait to the tenants that their own messages name.
@@ -127,8 +137,7 @@ class Attribution:
                 part = list_waiting(session, after=after, limit=_LOOKED_AT_ONCE)
                 targets = find_events(session, part)
             for some in _parts(targets):
-                moved = self.move({key: targets[key] for key in some}, now=now)
-                done = Attributed(done.usages + moved.usages, done.failures + moved.failures)
+                done = done.plus(self.move({key: targets[key] for key in some}, now=now))
             if len(part) < _LOOKED_AT_ONCE:
                 return done
             after = part[-1].usage_id
@@ -155,7 +164,7 @@ class Attribution:
             except UnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
-                failures.append(Failure(target, f"{type(error).__name__}: {error}"))
+                failures.append(_failure(target, error))
         return Attributed(usages, tuple(failures))
 
     def _find_covered(
@@ -196,6 +205,12 @@ class Attribution:
 
         insist(book)
         insist(note)
+
+
+def _failure(tenant_id: TenantId, error: Exception) -> Failure:
+    if isinstance(error, MeterlineError):
+        return Failure(tenant_id, error.code, error.message)
+    return Failure(tenant_id, None, f"{type(error).__name__}: {error}")
 
 
 def _parts(usage_ids: Iterable[str]) -> list[list[str]]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.events import Rules
 from collector.facts.check import check_fact
-from collector.facts.effective import DatedFact, Usage, find_effective
+from collector.facts.effective import DatedFact, Usage, counts_for, find_effective
 from collector.facts.fact import Booked, Fact
 from collector.facts.reconcile import settle
 from collector.facts.store import (
@@ -147,12 +147,19 @@ def _answers(
         else:
             answered.add(key)
             event, told = known.events.get(fact.usage_id), everything[fact.usage_id]
-            yield Booked.OUTRANKED if _is_outranked(new[key], event, told) else Booked.STORED
+            yield _what_became(new[key], event, told)
+
+
+def _what_became(one: DatedFact, event: Usage | None, told: Collection[DatedFact]) -> Booked:
+    if not counts_for(one, event, told):
+        return Booked.OTHER_CHANNEL
+    return Booked.OUTRANKED if _is_outranked(one, event, told) else Booked.STORED
 
 
 def _is_outranked(one: DatedFact, event: Usage | None, told: Collection[DatedFact]) -> bool:
     """Whether a higher fact is there, and the usage comes to the same without this one."""
-    if all(other.fact.rank <= one.fact.rank for other in told):
+    counting = (other for other in told if counts_for(other, event, told))
+    if all(other.fact.rank <= one.fact.rank for other in counting):
         return False
     rest = [other for other in told if other is not one]
     with_it, without = find_effective(event, told), find_effective(event, rest)

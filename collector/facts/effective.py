@@ -12,6 +12,8 @@ from collector.facts.fact import Fact, Verdict
 from ledger.event import FAILED_PRICE_CLASS, STANDARD_PRICE_CLASS
 from ledger.measures import Measures
 
+_MESSAGES = {"sms", "mms"}
+
 
 class DatedFact(NamedTuple):
     """A fact, and the tenant's local date of its time as it was booked with it."""
@@ -58,6 +60,9 @@ def find_effective(event: Usage | None, facts: Collection[DatedFact]) -> Usage |
         event: the SDK's event, which is an estimate, or None where there is none.
         facts: the facts, in any order.
     """
+    if facts:
+        channel = _channel(event, facts)
+        facts = [one for one in facts if _is_alike(one.fact.channel, channel)]
     if not facts:
         return event
     last = max(facts, key=_worth)
@@ -76,12 +81,34 @@ def find_effective(event: Usage | None, facts: Collection[DatedFact]) -> Usage |
     told = [one for one in facts if one.fact.quantity is not None and not one.fact.adds]
     if told:
         best = max(told, key=_worth).fact
+        if best.channel != usage.channel:  # segments are no messages with media
+            return usage._replace(provisional=True)
         return usage._replace(
             derived=False,
             provisional=best.metadata.get("provisional") is True,
             measures=Measures(quantity=best.quantity or 0),
         )
     return usage
+
+
+def counts_for(one: DatedFact, event: Usage | None, facts: Collection[DatedFact]) -> bool:
+    """Whether a fact, of all that there are, is of the usage and counts in its unit."""
+    fact, channel = one.fact, _channel(event, facts)
+    counts_units = fact.verdict is Verdict.BILLED and fact.quantity is not None
+    return fact.channel == channel or (_is_alike(fact.channel, channel) and not counts_units)
+
+
+def _channel(event: Usage | None, facts: Collection[DatedFact]) -> str:
+    return max(facts, key=_worth).fact.channel if event is None else event.channel
+
+
+def _is_alike(one: str, other: str) -> bool:
+    """Whether facts of one channel say how usage of the other ended.
+
+    Callbacks of a message do not always tell which of both it is. All else under one id is
+    something else, that has its id by mistake.
+    """
+    return one == other or {one, other} == _MESSAGES
 
 
 def find_changes(booked: Collection[Usage], target: Usage | None) -> list[Change]:

@@ -79,5 +79,8 @@ class Booked(StrEnum):
     OUTRANKED = "outranked"
     """It was kept and changed nothing: a higher one is there."""
 
+    OTHER_CHANNEL = "other_channel"
+    """It was kept and changed nothing: what is booked under its id is of another channel."""
+
     EXPIRED = "expired"
     """Its usage is past retention, so that it cannot be corrected any more."""

@@ -4,7 +4,13 @@ from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
-from collector.facts.effective import DatedFact, Usage, find_changes, find_effective
+from collector.facts.effective import (
+    DatedFact,
+    Usage,
+    counts_for,
+    find_changes,
+    find_effective,
+)
 from collector.facts.store import (
     Balance,
     Row,
@@ -87,7 +93,7 @@ def settle(
         # What expired was counted once, and what it came to is not known any more.
         target = None if balance.is_expired else find_effective(event, told)
         changes = find_changes(booked, target)
-        metadata = _metadata(told)
+        metadata = _metadata([one for one in told if counts_for(one, event, told)])
         rows += [
             Row(usage_id, change, bool(booked), metadata if change.sign > 0 else None)
             for change in changes

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import orjson
 import urllib3
 
+from collector.influx.deadline import Deadline, build_pool
 from collector.influx.errors import RejectedError, TooLargeError, read_answer, unfit_header
 from collector.influx.target import Target
 from ledger.errors import InvalidError, UnavailableError
@@ -49,7 +50,7 @@ class Transport:
         """Connect on the first request; `connections` are kept for the next ones."""
         self._url = target.url
         self._timeout = target.timeout_seconds
-        self._pool = urllib3.PoolManager(retries=False, maxsize=connections)
+        self._pool = build_pool(connections)
         self._headers = {"Authorization": f"Token {target.token}"} if target.token else {}
 
     def get(self, path: str, **parameters: str) -> Answer:
@@ -101,19 +102,22 @@ class Transport:
             path: of the request.
             parameters: in its query string.
             form: its body.
-            seconds: how long each part of the answer may take.
+            seconds: how long the whole of the answer may take, from now on.
 
         Raises:
             MeterlineError: see `send`; also while the answer is read.
         """
         target, body = f"{path}?{urlencode(parameters)}", urlencode(form).encode()
-        with self._reaching():
-            response = self._request("POST", target, body, _FORM, seconds=seconds, whole=False)
+        with self._reaching(), _ending(Deadline(seconds)) as deadline:
+            with deadline.current():
+                response = self._request("POST", target, body, _FORM, seconds=seconds, whole=False)
             try:
                 if response.status >= _REDIRECTED:
                     _require_success(response.status, response.read(_MAX_REFUSAL_BYTES))
                 yield response.stream(_PART_BYTES)
-                response.release_conn()
+                # What was cut off can look like a whole answer, whose connection is good for more.
+                if not deadline.end():
+                    response.release_conn()
             finally:
                 response.close()
 
@@ -146,6 +150,25 @@ class Transport:
             ) from error
         except ValueError:
             raise unfit_header() from None
+
+
+@contextmanager
+def _ending(deadline: Deadline) -> Iterator[Deadline]:
+    """Say that the time was over, where it was: whatever else went wrong then came of that."""
+    try:
+        yield deadline
+    except urllib3.exceptions.HTTPError:
+        if deadline.end():
+            raise _too_late() from None
+        raise
+    finally:
+        is_over = deadline.end()
+    if is_over:
+        raise _too_late()
+
+
+def _too_late() -> UnavailableError:
+    return UnavailableError("influx_unavailable", "InfluxDB does not answer in time; ask for less")
 
 
 def _require_success(status: int, body: bytes) -> None:

@@ -88,8 +88,8 @@ def _read_spent(session: OperatorSession, *, first: date) -> Iterator[tuple[Tena
         .order_by(_ROLLUP.tenant_id)
     )
     rows = session.connection.execute(query)
-    for tenant_id, of_tenant in groupby(rows, key=itemgetter(0)):
+    for tenant_id, group in groupby(rows, key=itemgetter(0)):
         spent: _Spent = defaultdict(dict)
-        for _, channel, day, cost in of_tenant:
+        for _, channel, day, cost in group:
             spent[channel][day] = Nanos(cost)
         yield TenantId(tenant_id), spent

@@ -36,12 +36,14 @@ class PanelRef:
     Attributes:
         columns: of Grafana's 24.
         height: in Grafana's grid units, 30 pixels each and 8 between two.
+        is_of_month: it shows the month up to today, whatever range is chosen for the others.
     """
 
     id: int
     title: str
     columns: int
     height: int
+    is_of_month: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +85,7 @@ TENANT_USAGE = BoardRef(
         PanelRef(id=1, title="Total", columns=5, height=4),
         PanelRef(id=2, title="Top channel", columns=5, height=4),
         PanelRef(id=3, title="Top feature", columns=5, height=4),
-        PanelRef(id=4, title="Month to date", columns=5, height=4),
+        PanelRef(id=4, title="Month to date", columns=5, height=4, is_of_month=True),
         PanelRef(id=5, title="Unpriced usage", columns=4, height=4),
         PanelRef(id=6, title="Cost per day", columns=24, height=9),
         PanelRef(id=7, title="Channels", columns=9, height=9),

@@ -32,7 +32,8 @@ Render = Callable[[str], Mapping[str, Any]]
 """Returns the board of a tenant whose days are in this time zone."""
 
 LEASE = timedelta(minutes=3)
-"""Longer than all calls of one tenant, each of them answered at the last moment."""
+"""Longer than the calls of one tenant take, but where many are answered at the last moment. Who
+took longer lets the tenant be looked at again: another one may have changed it meanwhile."""
 
 _OWNER_BYTES = 8
 
@@ -172,7 +173,8 @@ class Provisioner:
             yield
         finally:
             with operator_session(self._engine, write=True) as session:
-                store.give_back(session, tenant_id, owner=owner)
+                if not store.give_back(session, tenant_id, owner=owner):
+                    store.note_unfinished(session, tenant_id)
 
     def _board_of(self, tenant: Tenant) -> Mapping[str, Any]:
         return self._render(tenant.current.timezone)

@@ -67,13 +67,13 @@ def take_lease(
         return False
 
 
-def give_back(session: OperatorSession, tenant_id: TenantId, *, owner: str) -> None:
-    """Give a lease back, if it is ours still."""
-    session.connection.execute(
-        sa.update(grafana_orgs)
-        .where(_ORG.tenant_id == tenant_id, _ORG.lease_owner == owner)
-        .values(lease_owner=None, lease_until=None)
+def give_back(session: OperatorSession, tenant_id: TenantId, *, owner: str) -> bool:
+    """Give a lease back; tell whether it was ours still."""
+    statement = sa.update(grafana_orgs).where(
+        _ORG.tenant_id == tenant_id, _ORG.lease_owner == owner
     )
+    freed = statement.values(lease_owner=None, lease_until=None)
+    return session.connection.execute(freed).rowcount == 1
 
 
 def note_org(session: OperatorSession, tenant_id: TenantId, org_id: int) -> None:

@@ -38,3 +38,12 @@ def test_bars_are_seen_in_light_and_dark_and_fit_the_page(open_page: OpenPage, w
     expect(light.locator(".over-budget .budget-bar")).to_be_visible()
     assert light.evaluate(FILLS) != dark.evaluate(FILLS)
     assert width == light.evaluate("document.documentElement.scrollWidth")
+
+
+def test_fields_that_belong_together_share_a_row_on_a_narrow_screen(open_page: OpenPage) -> None:
+    form = open_page("/usage", width=390).locator(".budget-add")
+    form.locator("summary").click()
+    names = ("Period", "Feature", "Amount", "Tell at")
+    boxes = [form.get_by_label(name).bounding_box() for name in names]
+    rows = [round(box["y"]) for box in boxes if box is not None]
+    assert [rows[0], rows[0], rows[2], rows[2]] == rows

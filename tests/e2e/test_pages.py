@@ -194,3 +194,11 @@ def test_whoever_comes_by_keys_sees_where_they_are(open_page: OpenPage) -> None:
         page.keyboard.press("Tab")
         outlines.append(page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))
     assert ["solid"] * 6 == outlines
+
+
+def test_no_line_of_facts_ends_with_a_mark(open_page: OpenPage) -> None:
+    page = open_page("/usage", width=390)
+    marks = page.locator(".facts span").evaluate_all(
+        "spans => spans.map(span => getComputedStyle(span, '::after').content)"
+    )
+    assert {"none"} == set(marks)

@@ -1,6 +1,7 @@
 """A proxy that passes requests on to a real server, unless it is told to answer itself."""
 
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,3 +117,41 @@ class FaultProxy:
                 """Say nothing."""
 
         return Handler
+
+
+class Drip:
+    """A server whose every answer comes byte by byte, headers and all, until it is closed.
+
+    Args:
+        whole: the answer, from the status line on.
+        pause: seconds before each byte.
+    """
+
+    def __init__(self, whole: bytes, *, pause: float) -> None:
+        self._whole, self._pause = whole, pause
+        self._stopped = threading.Event()
+        self._listening = socket.create_server((_LOOPBACK, 0))
+        self.url = f"http://{_LOOPBACK}:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening, and dripping."""
+        self._stopped.set()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while not self._stopped.is_set():
+            with suppress(OSError):  # closed by whoever asked, or by us
+                asked, _ = self._listening.accept()
+                with asked:
+                    self._drip(asked)
+
+    def _drip(self, asked: socket.socket) -> None:
+        asked.recv(65_536)
+        for number in range(len(self._whole)):
+            if self._stopped.wait(self._pause):
+                return
+            asked.sendall(self._whole[number : number + 1])

@@ -143,6 +143,15 @@ def test_a_demo_has_published_prices_and_flat_rates(fixed_engine: sa.Engine, sou
     assert 0 < count(fixed_engine, usage_rollups_daily, rated)
 
 
+def test_a_demo_has_budgets_that_are_used(demo: Demo) -> None:
+    told = run(Path(), "budget", "list", METERLINE_DATABASE_URL=demo.url).stdout
+    rows = [line.split()[:3] for line in told.splitlines()]
+    shown = "coral-reef-rentals"
+    assert [[shown, "monthly", "(all)"], [shown, "monthly", "ai_sms"]] == sorted(
+        row for row in rows if row[0] == shown
+    )
+
+
 def test_a_demo_has_derived_totals(fixed_engine: sa.Engine) -> None:
     assert 0 < count(fixed_engine, usage_rollups_daily, usage_rollups_daily.c.derived_count > 0)
 

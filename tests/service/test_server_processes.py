@@ -1,5 +1,9 @@
 """The processes of `meterline serve`: what one leaves behind when it is killed."""
 
+import os
+import socket
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +13,9 @@ from tests.builders import sms
 from tests.conftest import Run
 from tests.onlooker import Onlooker
 from tests.processes import Launcher, Sender, Server, wait_until
+
+WITHOUT_PAUSES = "import time; time.sleep = lambda _: None; from cli.main import main; main()"
+"""gunicorn tries five times to listen, a second apart."""
 
 
 @pytest.mark.usefixtures("engine")
@@ -55,3 +62,18 @@ def test_a_costing_worker_that_died_is_replaced(launcher: Launcher) -> None:
 
 def _costing_workers(server: Server) -> list[int]:
     return [member.pid for member in server.running.members() if " work " in member.command]
+
+
+def test_a_server_whose_port_is_taken_says_what_to_do(ledger_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finished = subprocess.run(
+            [sys.executable, "-c", WITHOUT_PAUSES, "serve", "--no-work", "--port", str(port)],
+            env={**os.environ, "METERLINE_DATABASE_URL": f"sqlite:///{ledger_path}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    told = f"error: cannot listen on 127.0.0.1:{port}; choose another by --port or --host"
+    assert (1, told) == (finished.returncode, finished.stderr.splitlines()[-1])

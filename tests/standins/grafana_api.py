@@ -93,6 +93,7 @@ class GrafanaStandIn:
         self.writes: list[tuple[str, str]] = []
         self.looked: list[Asked] = []
         self.before: Callable[[Asked], object] = lambda _asked: None
+        self.before_look: Callable[[Asked], object] = lambda _asked: None
         self._faults: list[Fault] = []
         self._server = StandIn(self._answer)
         self.url = self._server.url + prefix
@@ -117,6 +118,7 @@ class GrafanaStandIn:
     def _answer(self, asked: Asked) -> Answer:
         if "authorization" not in asked.headers:
             self.looked.append(asked)
+            self.before_look(asked)
             return draw_panel(asked.path)
         if not asked.path.startswith(f"{self._prefix}/api/"):
             return NOT_FOUND

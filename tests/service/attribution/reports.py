@@ -10,6 +10,7 @@ from collector.attribution.routing import Report
 from collector.attribution.transit import InTransit, read_in_transit
 from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Fact, Rank, Verdict
+from costing.retention import Retention
 from ledger.models import usage_metrics
 from ledger.session import operator_session
 from ledger.tenant import TenantId
@@ -64,3 +65,10 @@ def whole(engine: sa.Engine) -> tuple[int, int]:
     """Return usages and quantity of all tenants, and of what is in transit."""
     parts = [*totals(engine).values(), *((t.usages, t.quantity) for t in in_transit(engine))]
     return sum(usages for usages, _ in parts), sum(quantity for _, quantity in parts)
+
+
+def take_old(engine: sa.Engine) -> None:
+    """Let retention take what is older than thirty days."""
+    retention = Retention(engine, days=30)
+    for due in retention.find_due(now=NOW):
+        list(retention.take(due))

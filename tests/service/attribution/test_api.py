@@ -12,10 +12,15 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.services import Services
+from collector.attribution.job import Attribution
+from collector.attribution.routing import Router
 from ledger.keys import Scope
 from ledger.settings import Settings
+from ledger.tenant import TenantId
 from tests.access import bearer, make_key
+from tests.builders import NOW
 from tests.service.attribution.claims import ACCOUNT, NUMBER, map_to
+from tests.service.attribution.reports import report
 
 BODY = {"kind": "number", "value": NUMBER, "tenant": "acme", "valid_from": "2026-03-01"}
 ANSWER = {
@@ -29,6 +34,9 @@ ANSWER = {
     "label": None,
     "matches": True,
 }
+
+NOTHING = {"usages": 0, "failed_count": 0, "failed": []}
+ADDED = {**ANSWER, "attributed": NOTHING}
 
 Ask = Callable[..., TestResponse]
 
@@ -56,7 +64,29 @@ def problem(response: TestResponse) -> tuple[int, str, str | None]:
 
 
 def test_a_mapping_is_added_once(ask: Ask) -> None:
-    assert [(201, ANSWER), (200, ANSWER)] == [told(ask("POST", json=BODY)) for _ in range(2)]
+    assert [(201, ADDED), (200, ADDED)] == [told(ask("POST", json=BODY)) for _ in range(2)]
+
+
+def test_who_adds_a_mapping_is_told_what_was_attributed_and_what_failed(
+    ask: Ask, router: Router, attribution: Attribution
+) -> None:
+    router.book([report("SM1"), report("SM2")], now=NOW)
+    attribution.move({"SM1": TenantId("gone")}, now=NOW)
+    failed = {"tenant": "gone", "code": "unknown_tenant", "reason": "there is no tenant gone"}
+    expected = {"usages": 1, "failed_count": 1, "failed": [failed]}
+    assert expected == ask("POST", json=BODY).get_json()["attributed"]
+
+
+def test_what_an_unexpected_error_says_is_not_told(
+    ask: Ask, router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **_named: object) -> None:
+        raise RuntimeError("a statement with its values")
+
+    router.book([report()], now=NOW)
+    monkeypatch.setattr(Attribution, "_arrive_at", fail)
+    (failed,) = ask("POST", json=BODY).get_json()["attributed"]["failed"]
+    assert ("internal_error", False) == (failed["code"], "statement" in failed["reason"])
 
 
 def test_mappings_are_listed_with_what_waits(ask: Ask) -> None:

@@ -19,7 +19,6 @@ from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Booked, Rank, Verdict
 from collector.intake import Intake
 from costing.job import Costing
-from costing.retention import Retention
 from ledger.models import unattributed_usage, usage_facts, usage_metrics
 from ledger.session import operator_session
 from ledger.tenant import UNATTRIBUTED, TenantId
@@ -33,6 +32,7 @@ from tests.service.attribution.reports import (
     YESTERDAY,
     in_transit,
     report,
+    take_old,
     totals,
     whole,
 )
@@ -293,7 +293,7 @@ def test_what_travels_is_not_lost_when_retention_takes_what_it_left(
     map_to(engine, "acme")
     with before_write(engine, die, at=ARRIVING), pytest.raises(KilledError):
         attribution.run(now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take_old(engine)
     attribution.run(now=NOW)
     assert (1, 3) == totals(engine)["acme"]
@@ -303,19 +303,13 @@ def test_what_retention_took_stays_where_it_is(
     router: Router, attribution: Attribution, engine: sa.Engine, costing: Costing
 ) -> None:
     router.book([report(time=NOW - timedelta(days=50))], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take_old(engine)
     map_to(engine, "acme")
     runs = [attribution.run(now=NOW).usages for _ in range(2)]
     with operator_session(engine) as session:
         target = session.connection.execute(sa.select(unattributed_usage.c.target)).scalar_one()
     assert ([0, 0], NAME, []) == (runs, target, in_transit(engine))
-
-
-def take_old(engine: sa.Engine) -> None:
-    retention = Retention(engine, days=30)
-    for due in retention.find_due(now=NOW):
-        list(retention.take(due))
 
 
 @pytest.mark.parametrize("race", range(3))
@@ -368,15 +362,15 @@ def test_ledger_and_rollups_tie_at_every_step(
     meterline: Run,
 ) -> None:
     router.book([report("SM1"), report("SM2", time=NOW - timedelta(days=9))], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     map_to(engine, "karachi")
     codes = [meterline("verify").returncode]
     with before_write(engine, die, at=ARRIVING), pytest.raises(KilledError):
         attribution.run(now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     codes.append(meterline("verify").returncode)
     attribution.run(now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     codes.append(meterline("verify").returncode)
     assert ([0, 0, 0], {"karachi": (2, 6)}) == (codes, totals(engine))
 
@@ -406,7 +400,7 @@ def test_of_facts_that_arrived_the_reversal_is_none(
     with operator_session(engine) as session:
         query = sa.select(usage_facts.c.tenant_id, usage_facts.c.fact_id)
         found = {tuple(row) for row in session.connection.execute(query)}
-    assert {("acme", "delivered"), (NAME, "delivered"), (NAME, "meterline-moved")} == found
+    assert {("acme", "delivered"), (NAME, "delivered"), (NAME, "meterline:moved")} == found
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -477,6 +471,16 @@ def test_the_doctor_tells_owners_of_keys_that_are_mapped_to_nobody(
     told.append(meterline("doctor", **settings))
     text = "1 owners of keys of webhooks are mapped to nobody"
     assert [True, False] == [text in one.stdout for one in told]
+
+
+@pytest.mark.parametrize("fact_id", ["meterline-moved", "meterline:moved"])
+def test_nobody_else_can_tell_the_fact_that_takes_a_usage_out(
+    router: Router, attribution: Attribution, engine: sa.Engine, fact_id: str
+) -> None:
+    router.book([report("SM1"), report("SM1", fact_id)], now=NOW)
+    map_to(engine, "acme")
+    attribution.run(now=NOW)
+    assert {"acme": (1, 3)} == totals(engine)
 
 
 def test_a_tenant_that_cannot_be_given_what_is_its_own_holds_up_no_other(

@@ -116,7 +116,7 @@ def test_the_page_shows_what_waits_and_what_travels(
     costing: Costing,
 ) -> None:
     router.book([report("SM1"), report("SM2"), report("SM3")], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     map_to(engine, "acme")
     attribution.move({"SM1": TenantId("gone")}, now=NOW)  # it is not there, so it does not arrive
     text = page(client)
@@ -124,6 +124,19 @@ def test_the_page_shows_what_waits_and_what_travels(
         "1 usage (3 units of sms, $0.0267) on the way to gone" in text,
         "2 usages wait" in text,
         "\N{HORIZONTAL ELLIPSIS}0100" in text,
+    )
+
+
+def test_who_adds_a_mapping_by_the_form_is_told_what_failed(
+    send: Send, router: Router, attribution: Attribution
+) -> None:
+    router.book([report()], now=NOW)
+    attribution.move({"SM1": TenantId("gone")}, now=NOW)
+    answer = send("/admin/mappings", FORM)
+    assert (200, True, True) == (
+        answer.status_code,
+        "usage of 1 tenant stays in transit" in answer.text,
+        "gone: there is no tenant gone." in answer.text,
     )
 
 

@@ -72,7 +72,7 @@ def used_today(intake: Intake) -> None:
 def test_a_check_says_what_is_reached_and_fails_where_all_is_spent(
     meterline: Run, engine: sa.Engine
 ) -> None:
-    Costing(engine, load_flat_map()).run(now=system_clock())
+    Costing(engine, load_flat_map()).run(clock=system_clock)
     meterline("budget", "set", "acme", "1")
     first = meterline("budget", "check", **NOBODY)
     assert (0, "thresholds reached since the last time: 2") == (
@@ -89,7 +89,7 @@ def test_a_check_says_what_is_reached_and_fails_where_all_is_spent(
 def test_a_check_where_nothing_can_be_sent_leaves_what_is_reached_to_be_told(
     meterline: Run, engine: sa.Engine
 ) -> None:
-    Costing(engine, load_flat_map()).run(now=system_clock())
+    Costing(engine, load_flat_map()).run(clock=system_clock)
     meterline("budget", "set", "acme", "0.89")
     done = meterline("budget", "check")
     assert (1, "thresholds are left to the worker: no mail or webhook is set here\n") == (

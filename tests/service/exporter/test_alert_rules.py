@@ -1,11 +1,13 @@
 """The rules: written from one list, and what promtool sees them do."""
 
+import configparser
 import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from exporter.alerts import ALERTS
 from exporter.catalogue import METRICS
@@ -245,3 +247,66 @@ def test_alerts_ask_for_metrics_of_the_catalogue() -> None:
 
 def test_amtool_finds_nothing_wrong() -> None:
     assert "" == check_config()
+
+
+def provisioned(path: str) -> Any:
+    """Return what a file gives to Grafana."""
+    return yaml.safe_load((DEPLOY / "grafana/provisioning" / path).read_text())
+
+
+def test_grafana_looks_at_the_rules_that_it_is_given() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(DEPLOY / "grafana/grafana.ini")
+    assert settings.getboolean("unified_alerting", "enabled")
+
+
+def test_rules_have_a_folder_in_grafana_that_no_boards_have() -> None:
+    folders = {group["folder"] for group in provisioned("alerting/meterline.yml")["groups"]}
+    boards = {one["folder"] for one in provisioned("dashboards/meterline.yaml")["providers"]}
+    assert (1, set()) == (len(folders), folders & boards)
+
+
+def test_rules_ask_a_data_source_that_grafana_is_given() -> None:
+    (group,) = provisioned("alerting/meterline.yml")["groups"]
+    asked = {
+        (group["orgId"], query["datasourceUid"])
+        for rule in group["rules"]
+        for query in rule["data"]
+    }
+    given = provisioned("datasources/meterline.yaml")["datasources"]
+    there = {(source["orgId"], source["uid"]) for source in given}
+    assert {(1, "__expr__")} == asked - there
+
+
+def test_grafana_tells_of_each_severity_whom_alertmanager_tells() -> None:
+    given = provisioned("alerting/receivers.yml")
+    (policy,) = given["policies"]
+    addresses = {
+        point["name"]: [one["settings"]["url"] for one in point["receivers"]]
+        for point in given["contactPoints"]
+    }
+    routes = {
+        value: addresses[route["receiver"]]
+        for route in policy["routes"]
+        for name, sign, value in route["object_matchers"]
+        if (name, sign) == ("severity", "=")
+    }
+    manager = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
+    expected = {
+        receiver["name"]: [one["url"] for one in receiver["webhook_configs"]]
+        for receiver in manager["receivers"]
+    }
+    assert (
+        {"critical": expected["critical"], "warning": expected["warnings"]},
+        {str(alert.severity) for alert in ALERTS},
+    ) == ({"warning": addresses[policy["receiver"]], **routes}, {"critical", "warning"})
+
+
+def test_in_the_compose_stack_prometheus_alone_tells_of_alerts() -> None:
+    compose = yaml.safe_load((DEPLOY.parent / "docker-compose.yml").read_text())
+    grafana = compose["services"]["grafana"]
+    read = [volume.split(":")[0] for volume in grafana["volumes"] if "provisioning" in volume]
+    assert ("false", []) == (
+        grafana["environment"]["GF_UNIFIED_ALERTING_ENABLED"],
+        [source for source in read if any((DEPLOY.parent / source).rglob("receivers.yml"))],
+    )

@@ -29,6 +29,8 @@ from tests.conftest import Book
 pytestmark = pytest.mark.ledger("sqlite")
 
 HTTPS = "https://localhost"
+OF_MONTH = "4"
+"""The id of the panel of the month to date, which addresses have."""
 WITH_FRAMES = f"{CONTENT_SECURITY_POLICY}; frame-src 'self'"
 
 Client = Callable[[Role], FlaskClient]
@@ -105,15 +107,34 @@ def test_panels_show_the_whole_days_of_the_range_in_the_zone_of_the_tenant(
         ("timezone", "Asia/Tokyo"),
         ("theme", "light"),
     }
-    assert [expected] * len(TENANT_USAGE.panels) == [
+    assert [expected] * (len(TENANT_USAGE.panels) - 1) == [
         set(panel.items()) - {("path", panel["path"]), ("panelId", panel["panelId"])}
         for panel in panels(page)
+        if panel["panelId"] != OF_MONTH
     ]
+
+
+@pytest.mark.parametrize("query", ["range=30d", "range=90d", "from=2026-03-08&to=2026-03-09"])
+def test_the_month_to_date_is_that_of_today_whatever_range_is_looked_at(
+    client: Client, engine: sa.Engine, query: str
+) -> None:
+    with operator_session(engine, write=True) as session:
+        change_tenant(
+            session, TenantId("acme"), timezone="Asia/Tokyo", now=datetime(2020, 1, 1, tzinfo=UTC)
+        )
+    page, _ = look(client(Role.TENANT_ADMIN), f"/usage?{query}")
+    (panel,) = [panel for panel in panels(page) if panel["panelId"] == OF_MONTH]
+    hours = 9 * 3_600_000
+    assert (
+        str(milliseconds(2026, 3, 1) - hours),
+        str(milliseconds(2026, 3, 11) - hours - 1),
+        "Asia/Tokyo",
+    ) == (panel["from"], panel["to"], panel["timezone"])
 
 
 def test_panels_show_the_dates_that_were_asked_for(client: Client) -> None:
     page, _ = look(client(Role.TENANT_ADMIN), "/usage?from=2026-03-01&to=2026-03-09")
-    spans = {(panel["from"], panel["to"]) for panel in panels(page)}
+    spans = {(p["from"], p["to"]) for p in panels(page) if p["panelId"] != OF_MONTH}
     assert {(str(milliseconds(2026, 3, 1)), str(milliseconds(2026, 3, 10) - 1))} == spans
 
 

@@ -475,3 +475,27 @@ def test_who_has_a_tenant_keeps_others_out_until_the_lease_ends(
     job.provision(tenant)
     assert ["begun", "grafana_busy", "made the board Usage and cost"] == told_codes
     assert 1 == live_keys(engine)
+
+
+def test_who_had_a_tenant_for_longer_than_the_lease_has_it_looked_at_again(
+    job: Provisioner, grafana: GrafanaStandIn, engine: sa.Engine, clock: Moving
+) -> None:
+    tenant = tenant_of(engine, "acme")
+    job.provision(tenant)
+    lost: list[str] = []
+
+    def lose(asked: Asked) -> None:
+        if (asked.method, lost) == ("PUT", []):
+            lost.append(asked.path)
+            clock.pass_by(LEASE + timedelta(seconds=1))
+            # It sees the secret of before, and revokes the one that is on its way.
+            job.provision(tenant)
+
+    grafana.before = lose
+    job.rotate(tenant)
+    assert ([f"/grafana/api/datasources/uid/{SOURCE}"], False) == (lost, job.is_current(tenant))
+    job.provision(tenant)
+    assert (True, True) == (
+        job.is_current(tenant),
+        look_up_key(engine, secret_of(grafana, ACME)) is not None,
+    )

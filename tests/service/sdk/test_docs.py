@@ -24,7 +24,10 @@ SECTIONS = {
     heading: "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     for heading, text in re.findall(r"^##+ (.+?)$(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
 }
-(START,) = re.findall(r"```python\n(.*?)```", PAGE[: PAGE.index("\n## ")], re.DOTALL)
+START = SECTIONS.pop("In an application")
+(SECTIONS["README, OpenAI"],) = re.findall(
+    r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+)
 
 LOCAL_PROVIDERS = """
 import os, sys
@@ -90,6 +93,7 @@ Rows = list[tuple[str, str, str | None, int]]
 SMS = ("acme", "sms", None, 1)
 EXPECTED: dict[str, Rows] = {
     "OpenAI": [("acme", "ai", "support_ai", 150)],
+    "README, OpenAI": [("acme", "ai", "support_ai", 150)],
     "Twilio": [("acme", "sms", "broadcast", 1)],
     "SendGrid": [("acme", "email", "booking_email", 1)],
     "Anything else": [("acme", "sms", None, 2), ("acme", "voice", "ivr", 3)],
@@ -128,12 +132,8 @@ def test_every_section_with_an_example_is_run() -> None:
 def test_an_example_books_what_it_says(
     collector: Collector, secret: str, tmp_path: Path, providers: str, section: str
 ) -> None:
-    start = (
-        START.replace("https://meter.example", collector.url)
-        .replace("mtl_…", secret)
-        .replace("/var/lib/app/meterline", str(tmp_path / "spool"))
-    )
     example = SECTIONS[section]
+    start = "" if "Meter(" in example else START
     prepared = ""
     if section == "Django":
         prepared = DJANGO
@@ -146,6 +146,11 @@ def test_an_example_books_what_it_says(
             + wsgi
         )
     code = LOCAL_PROVIDERS + prepared + start + example + AFTER.get(section, "") + "\nmeter.flush()"
+    code = (
+        code.replace("https://meter.example", collector.url)
+        .replace("mtl_…", secret)
+        .replace("/var/lib/app/meterline", str(tmp_path / "spool"))
+    )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     environment |= {
         "PROVIDERS_URL": providers,

@@ -135,9 +135,36 @@ def test_without_an_event_the_time_is_the_earliest_of_the_lowest_rank() -> None:
     assert (earlier, earlier.date()) == (found.time, found.date)
 
 
-def test_with_an_event_time_and_channel_are_the_events() -> None:
-    told = fact(time=TOLD + timedelta(days=1), channel="mms", quantity=2)
+def test_with_an_event_time_and_direction_are_the_events() -> None:
+    told = fact(time=TOLD + timedelta(days=1), direction="inbound", quantity=2)
     assert usage(measures=Measures(2), provisional=False) == effective(EVENT, told)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (fact(channel="voice", quantity=7), EVENT),
+        (canceled(channel="voice"), EVENT),
+        (fact(channel="email", quantity=7, adds=True), EVENT),
+        (fact(channel="mms", quantity=1), EVENT),
+        (fact(channel="mms"), EVENT),
+        (canceled(channel="mms"), None),
+    ],
+)
+def test_what_is_told_of_another_channel_counts_no_units_and_is_no_end_but_of_messages(
+    told: Fact, expected: Usage | None
+) -> None:
+    assert expected == effective(EVENT, told)
+
+
+def test_a_count_of_another_channel_leaves_a_final_count_provisional() -> None:
+    event = usage(provisional=False)
+    assert EVENT == effective(event, fact(channel="mms", quantity=1))
+
+
+def test_without_an_event_units_of_two_channels_are_not_taken_for_each_other() -> None:
+    facts = (sent(channel="voice", quantity=7), fact(channel="email", quantity=2))
+    assert ("email", Measures(2)) == comes_to(None, *facts)[2::8]
 
 
 def test_the_order_of_facts_never_matters() -> None:
