@@ -13,7 +13,7 @@ from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import tenant_session
 from api.billing import may_see_billing
 from api.errors import PROBLEM_RESPONSE
-from api.fields import read_fields
+from api.fields import describe_fields, read_fields
 from api.parameters import read_parameters
 from api.report_answers import answer, describe_dates
 from api.services import Services
@@ -41,10 +41,6 @@ _REFUSED: ResponseDict = {
         **PROBLEM_RESPONSE,
     },
     "503": {"description": "The ledger does not answer; send again", **PROBLEM_RESPONSE},
-}
-_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {"application/json": {"schema": wire.BudgetsBody.model_json_schema()}},
 }
 _IF_MATCH: dict[str, Any] = {
     "name": "If-Match",
@@ -77,7 +73,7 @@ def get_budgets() -> Response:
         "412": {"description": "Somebody changed them meanwhile", **PROBLEM_RESPONSE},
         "415": {"description": "Not application/json", **PROBLEM_RESPONSE},
     },
-    request_body=_BODY,
+    request_body=describe_fields(wire.BudgetsBody),
     openapi_extensions={"parameters": [_IF_MATCH]},
 )
 @may_set_budgets

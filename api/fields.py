@@ -10,6 +10,30 @@ from api.body import read_whole_body
 from api.errors import UnsupportedTypeError
 from ledger.errors import InvalidError
 
+_REFERENCE = "#/$defs/"
+
+
+def describe_fields(described: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI description of a body that `read_fields` reads.
+
+    What the model is made of stands where it is used: a schema of pydantic's own refers to its own
+    root, which in the description is something else.
+    """
+    schema = described.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def put_in(place: Any) -> Any:
+        if isinstance(place, list):
+            return [put_in(one) for one in place]
+        if not isinstance(place, dict):
+            return place
+        rest = {key: put_in(one) for key, one in place.items() if key != "$ref"}
+        if "$ref" not in place:
+            return rest
+        return {**put_in(parts[place["$ref"].removeprefix(_REFERENCE)]), **rest}
+
+    return {"required": True, "content": {"application/json": {"schema": put_in(schema)}}}
+
 
 def read_fields(described: type[BaseModel]) -> dict[str, Any]:
     """Return the fields of the body by name; what is left out and need not be there is None.

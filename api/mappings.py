@@ -1,7 +1,6 @@
 """`/api/admin/mappings`: whose it is what a provider names."""
 
 from http import HTTPStatus
-from typing import Any
 
 from flask import Response, current_app
 from flask_openapi.blueprint import APIBlueprint
@@ -12,7 +11,7 @@ from api.auth.policy import require_role
 from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import operator_session
 from api.errors import PROBLEM_RESPONSE
-from api.fields import read_fields
+from api.fields import describe_fields, read_fields
 from api.mapping_answers import added_answer, in_transit_answer, mapping_answer, waiting_answer
 from api.mapping_schemas import (
     AddedMappingAnswer,
@@ -44,10 +43,6 @@ _REFUSED: ResponseDict = {
     "503": {"description": "The ledger does not answer; send again", **PROBLEM_RESPONSE},
 }
 _MALFORMED: ResponseDict = {"400": {"description": "A field that cannot be", **PROBLEM_RESPONSE}}
-_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {"application/json": {"schema": MappingBody.model_json_schema()}},
-}
 _UNTIL = describe(
     "until",
     {"type": "string"},
@@ -92,7 +87,7 @@ def list_mappings() -> Response:
         "409": {"description": "The tenant is closed by then", **PROBLEM_RESPONSE},
         "415": {"description": "Not application/json", **PROBLEM_RESPONSE},
     },
-    request_body=_BODY,
+    request_body=describe_fields(MappingBody),
 )
 @may_keep_mappings
 def add() -> tuple[Response, HTTPStatus]:

@@ -74,15 +74,20 @@ def _render_schema(name: str, schema: Described) -> Iterator[str]:
 
 
 def _render_fields(schema: Described) -> Iterator[str]:
-    properties = schema.get("properties", {})
-    if not properties:
+    if not schema.get("properties"):
         return
-    required = set(schema.get("required", ()))
     yield "| Field | Type | Meaning |\n|---|---|---|"
-    for field, one in properties.items():
-        meaning = [one.get("description", ""), "" if field in required else "may be left out"]
-        yield f"| `{field}` | {_type(one)} | {_cell('; '.join(filter(None, meaning)))} |"
+    yield from _render_rows(schema)
     yield ""
+
+
+def _render_rows(schema: Described, prefix: str = "") -> Iterator[str]:
+    """Yield a row a field, and after a list those of what is in it."""
+    required = set(schema.get("required", ()))
+    for field, one in schema.get("properties", {}).items():
+        meaning = [one.get("description", ""), "" if field in required else "may be left out"]
+        yield f"| `{prefix}{field}` | {_type(one)} | {_cell('; '.join(filter(None, meaning)))} |"
+        yield from _render_rows(one.get("items", {}), f"{prefix}{field}[].")
 
 
 def _type(schema: Described) -> str:

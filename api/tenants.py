@@ -1,7 +1,6 @@
 """`/api/admin/tenants/…`: the host keeps us in step with its tenants."""
 
 from http import HTTPStatus
-from typing import Any
 
 from flask import Response, current_app, jsonify
 from flask_openapi.blueprint import APIBlueprint
@@ -11,7 +10,7 @@ from api.auth.policy import require_role
 from api.auth.schemes import API_KEY, HOST_TOKEN, SIGN_IN
 from api.auth.tenancy import operator_session
 from api.errors import PROBLEM_RESPONSE
-from api.fields import read_fields
+from api.fields import describe_fields, read_fields
 from api.schemas import TenantAnswer, TenantBody, TenantPath
 from api.services import Services
 from ledger.accounts.roles import Role
@@ -33,10 +32,6 @@ _REFUSED: ResponseDict = {
     "403": {"description": "Not a root admin, or bound to a tenant", **PROBLEM_RESPONSE},
     "503": {"description": "The ledger does not answer; send again", **PROBLEM_RESPONSE},
 }
-_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {"application/json": {"schema": TenantBody.model_json_schema()}},
-}
 
 
 @blueprint.put(
@@ -49,7 +44,7 @@ _BODY: dict[str, Any] = {
         **_REFUSED,
         "415": {"description": "Not application/json", **PROBLEM_RESPONSE},
     },
-    request_body=_BODY,
+    request_body=describe_fields(TenantBody),
 )
 @may_keep_tenants
 def put(path: TenantPath) -> tuple[Response, HTTPStatus]:

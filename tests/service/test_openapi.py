@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from api.app import create_app
@@ -19,6 +20,23 @@ def test_the_openapi_description_is_the_committed_one(services: Services) -> Non
     if os.environ.get("METERLINE_PIN"):
         PINNED.write_text(text)
     assert PINNED.read_text() == text
+
+
+def references(place: object) -> Iterator[str]:
+    if isinstance(place, dict):
+        if isinstance(place.get("$ref"), str):
+            yield place["$ref"]
+        for one in place.values():
+            yield from references(one)
+    elif isinstance(place, list):
+        for one in place:
+            yield from references(one)
+
+
+def test_every_reference_of_the_description_leads_to_a_schema(services: Services) -> None:
+    document = create_app(services).api_doc
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set() == set(references(document)) - known
 
 
 def test_the_page_of_the_api_is_the_committed_one(services: Services) -> None:
