@@ -122,7 +122,10 @@ PARTIAL = {
 LEADING = {
     str(index.name): index.columns[0].name
     for table in metadata.tables.values()
-    for index in (*table.indexes, table.primary_key)
+    for index in table.indexes
+} | {
+    str(table.primary_key.name): table.primary_key.columns[0].name
+    for table in metadata.tables.values()
 }
 # The server itself says how it went about each statement, whatever way it came: a message of many
 # statements and the driver's own cursor, too.
@@ -390,4 +393,4 @@ def test_a_statement_that_reads_a_big_table_whole_is_found(engine: sa.Engine, qu
     with read_whole(engine) as found, operator_session(engine) as session:
         session.connection.exec_driver_sql("SET LOCAL enable_sort = off")
         session.connection.execute(sa.text(query))
-    assert ["usage_metrics"] == [table for table, _ in found]
+    assert query.split(" FROM ")[1].split()[:1] == [table for table, _ in found]
