@@ -49,11 +49,11 @@ demo: setup ## Make 90 days of invented usage and serve them, with links to sign
 
 test: setup ## Run all tests; install missing servers where that is allowed
 	tests/servers/install
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto
 
 coverage: setup ## Run all tests and tell which branches none of them takes
 	tests/servers/install
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term:skip-covered
 
 soak: setup ## Run the long versions of the proofs
 	METERLINE_SOAK=1 $(BIN)/python -m pytest -m soak

@@ -58,14 +58,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("ledger_kind", kinds)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Keep the tests that share what is made once for a module on one worker: two make it twice."""
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 - told nowhere else
-        if any(fixture[-1].scope == "module" for fixture in fixtures):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
-
-
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty ledger file."""

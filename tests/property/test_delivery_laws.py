@@ -162,7 +162,7 @@ def deliver_rest(url: str, secret: str, spool: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "acts", [pytest.param(12), pytest.param(150, marks=[pytest.mark.soak, long_only])]
+    "acts", [pytest.param(8), pytest.param(150, marks=[pytest.mark.soak, long_only])]
 )
 @pytest.mark.usefixtures("engine")
 def test_each_recorded_call_is_booked_exactly_once_whatever_is_killed_and_whatever_breaks(

@@ -224,7 +224,7 @@ def killable(ledger_kind: str, request: pytest.FixtureRequest) -> PostgreSql | N
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(12), pytest.param(300, marks=[pytest.mark.soak, long_only])]
+    "kills", [pytest.param(8), pytest.param(300, marks=[pytest.mark.soak, long_only])]
 )
 @pytest.mark.usefixtures("engine")
 def test_killing_any_process_at_any_moment_loses_nothing_and_counts_nothing_twice(

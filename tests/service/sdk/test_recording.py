@@ -131,16 +131,24 @@ def test_threads_that_record_at_once_lose_nothing(meter: Meter, collector: Colle
 def test_a_finaliser_that_records_amid_a_recording_loses_nothing(
     meter: Meter, collector: Collector
 ) -> None:
+    ended = 0
+
     class Finalised:
         def __del__(self) -> None:
+            nonlocal ended
             record_sms(meter)
+            ended += 1
+
+    def have_all_ended() -> bool:
+        gc.collect()  # which does nothing while another thread's collection goes on
+        return ended == 3000
 
     for _ in range(3000):
         cycle: list[Any] = [Finalised()]
         cycle.append(cycle)  # only the garbage collector, which runs at any moment, ends it
         del cycle
         record_sms(meter)
-    gc.collect()
+    wait_until(have_all_ended, "all objects are finalised")
     assert meter.flush(30)
     assert 6000 == len(set(collector.ids()))
 
