@@ -70,7 +70,7 @@ def _run(ledger: Path, events: list[Event]) -> Iterator[Work]:
         for start in range(0, NEW, _REQUEST_EVENTS):
             intake.book(events[start : start + _REQUEST_EVENTS], only_tenant=None, now=NOW)
         costing = Costing(engine, load_flat_map())
-        yield partial(costing.run, now=NOW)
+        yield partial(costing.run, clock=lambda: NOW)
 
 
 def fill_history(path: Path, old: int, *, ships: bool = False) -> Path:
@@ -99,10 +99,10 @@ def fill_history(path: Path, old: int, *, ships: bool = False) -> Path:
         connection.execute("COMMIT")
     with open_engine(path) as engine:
         costing = Costing(engine, load_flat_map(), ships=ships)
-        costing.run(now=FIRST_DAY)
+        costing.run(clock=lambda: FIRST_DAY)
         # The 90 days have passed: what is measured finds no hours to prune.
         for _ in _TENANTS:
-            costing.run(now=NOW)
+            costing.run(clock=lambda: NOW)
     return path
 
 

@@ -77,7 +77,7 @@ def _book(path: Path) -> Path:
             numbers = range(start, start + _REQUEST_EVENTS)
             events = [_event(number) for number in numbers]
             intake.book(events, only_tenant=None, now=NOW)
-        Costing(engine, load_flat_map(), ships=True).run(now=NOW)
+        Costing(engine, load_flat_map(), ships=True).run(clock=lambda: NOW)
     return path
 
 

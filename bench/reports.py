@@ -85,7 +85,7 @@ def book_one(engine: sa.Engine, tenant_id: str) -> dict[str, Any]:
         "quantity": 1,
     }
     open_intake(engine).book([event], only_tenant=None, now=NOW)
-    Costing(engine, load_flat_map()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(clock=lambda: NOW)
     with operator_session(engine) as session:
         row = session.connection.exec_driver_sql("SELECT * FROM usage_rollups_daily").one()
         return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to read a row by name

@@ -32,7 +32,7 @@ def rebuild_rollups(tenant_id: str | None, price_version: str | None) -> None:
     """Recompute the daily rollups from raw usage. Rows keep the price version that rated them."""
     wiring = open_ledger()
     mended = wiring.costing.rebuild(
-        known_tenant(wiring, tenant_id), lost_version=price_version, now=wiring.clock()
+        known_tenant(wiring, tenant_id), lost_version=price_version, clock=wiring.clock
     )
     click.echo(f"rollup rows that were wrong and are mended: {mended}")
 

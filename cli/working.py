@@ -32,7 +32,7 @@ def work(*, once: bool, parent: int | None) -> None:
     if once:
         attributed = wiring.attribution.run(now=wiring.clock())
         is_attributed = attributed == NOTHING or tell_attributed(attributed)
-        outcome = costing.run(now=wiring.clock(), wait=True)
+        outcome = costing.run(clock=wiring.clock, wait=True)
         click.echo(f"batches costed: {outcome.batches}")
         _tell_failures(outcome)
         is_watched = watch_once(wiring.budgeting, wiring.anomaly_search, now=wiring.clock())
@@ -77,7 +77,7 @@ class _Costing:
         self._told: tuple[Failure, ...] = ()
 
     def run(self) -> None:
-        outcome = self._costing.run(now=self._clock())
+        outcome = self._costing.run(clock=self._clock)
         if outcome.failures != self._told:
             _tell_failures(outcome)
             self._told = outcome.failures

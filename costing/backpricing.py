@@ -11,7 +11,7 @@ from costing.changes import read_needed, write_changes
 from costing.pricing.rating import rate_usage
 from costing.recompute import Change
 from costing.rollup import Pricing, rate_again
-from costing.store import Cause, lock_costing
+from costing.store import Cause
 from ledger.missing import IS_UNPRICED
 from ledger.models import usage_rollups_daily
 from ledger.rollups import SP3_PRICE_VERSION, State, read_rollups
@@ -55,6 +55,8 @@ def backprice(
 ) -> Page:
     """Price what can be priced of the next page of a tenant's unpriced rows.
 
+    The caller holds the tenant's costing lock.
+
     Args:
         session: of the tenant, writing.
         pricing: of the tenant.
@@ -64,7 +66,6 @@ def backprice(
     Raises:
         UnkeptError: where the rates have to be kept first.
     """
-    lock_costing(session, now=None)
     further = () if after is None else (sa.tuple_(_ROW.date, _ROW.rollup_id) > after,)
     rows = list(read_rollups(session, *_WAITING, *further, limit=ROWS_AT_ONCE).values())
     found = [(row, pricing.rates_of(row.key)) for row in rows]

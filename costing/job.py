@@ -4,7 +4,7 @@ Work is proportional to new events, not to history. A batch and what it adds to 
 finished in one transaction, so a killed worker leaves the batch as it found it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -19,13 +19,14 @@ from costing.batches import cost_batches, cost_pending
 from costing.changes import keeping_rates, read_needed, write_changes
 from costing.hours import list_outgrown, prune_hours, rebuild_hours
 from costing.pricing.books import read_kept
+from costing.pricing.card import Rates
 from costing.pricing.flat import FlatMap
 from costing.pricing.reader import BookReader
-from costing.pricing.resolution import Book
 from costing.recompute import recompute
 from costing.rollup import Pricing, Rater
-from costing.store import Cause, lock_costing
+from costing.store import Cause, lock_costing, note_costed
 from ledger.batches import Claim, list_pending_tenants
+from ledger.clock import Clock
 from ledger.days import book_days
 from ledger.engine import is_postgresql
 from ledger.errors import UnavailableError
@@ -76,13 +77,13 @@ class Costing:
         self._ships = ships
         self._backpriced_until: int | None = None
 
-    def run(self, *, now: datetime, wait: bool = False) -> Outcome:
+    def run(self, *, clock: Clock, wait: bool = False) -> Outcome:
         """Cost everything that is pending, and of a tenant what was when its turn came.
 
         What goes wrong with one tenant stays with it.
 
         Args:
-            now: the current instant.
+            clock: read in each transaction, since a day may close while many are done.
             wait: for tenants that another worker has at hand, so that nothing is left; if not,
                 they are left to it.
 
@@ -90,18 +91,18 @@ class Costing:
             UnavailableError: the ledger did not answer.
         """
         with operator_session(self._engine) as session:
-            newest, book = self._reader.read(session)
+            newest, _ = self._reader.read(session)
             pending = list_pending_tenants(session)
             unpriced = [] if newest == self._backpriced_until else list_unpriced_tenants(session)
-            outgrown = list_outgrown(session, now=now)
-        cost = partial(self._run_tenant, book=book, now=now, wait=wait)
+            outgrown = list_outgrown(session, now=clock())
+        cost = partial(self._run_tenant, clock=clock, wait=wait)
         outcomes = self._run_all(pending, partial(self._try_tenant, cost))
         # A price that came, or a worker that starts: what waits for a price is looked through.
-        price = partial(self._backprice_tenant, book=book, now=now)
+        price = partial(self._backprice_tenant, clock=clock)
         priced = self._run_all(unpriced, partial(self._try_tenant, price))
         if not any(outcome.failures for outcome in priced):
             self._backpriced_until = newest
-        self._prune(outgrown, now=now)
+        self._prune(outgrown, clock)
         failures = chain.from_iterable(outcome.failures for outcome in (*outcomes, *priced))
         return Outcome(
             sum(outcome.batches for outcome in outcomes),
@@ -109,16 +110,18 @@ class Costing:
             sum(outcome.backpriced for outcome in priced),
         )
 
-    def backprice(self, *, now: datetime) -> Outcome:
+    def backprice(self, *, clock: Clock) -> Outcome:
         """Price what has no price and can have one now, as every run does when a price has come.
+
+        Args:
+            clock: see `run`.
 
         Raises:
             UnavailableError: the ledger did not answer.
         """
         with operator_session(self._engine) as session:
-            _, book = self._reader.read(session)
             unpriced = list_unpriced_tenants(session)
-        price = partial(self._backprice_tenant, book=book, now=now)
+        price = partial(self._backprice_tenant, clock=clock)
         priced = self._run_all(unpriced, partial(self._try_tenant, price))
         failures = chain.from_iterable(outcome.failures for outcome in priced)
         return Outcome(0, tuple(failures), sum(outcome.backpriced for outcome in priced))
@@ -128,7 +131,7 @@ class Costing:
         tenant_id: TenantId | None = None,
         *,
         lost_version: str | None = None,
-        now: datetime,
+        clock: Clock,
     ) -> int:
         """Recompute rollups from raw usage, of one tenant or of all; return the rows mended.
 
@@ -137,7 +140,7 @@ class Costing:
         Args:
             tenant_id: the tenant, or None for all.
             lost_version: price version of rows that are gone and that the journal does not know.
-            now: the current instant.
+            clock: see `run`.
 
         Raises:
             ConflictError: `ambiguous_price_version`, where a row is gone and one price or another
@@ -145,7 +148,6 @@ class Costing:
             MissingError: `unknown_price_version`, where a row names rates that are not kept.
         """
         with operator_session(self._engine) as session:
-            _, book = self._reader.read(session)
             if lost_version is not None:
                 read_kept(session, {lost_version}).of_version(lost_version)
             if tenant_id is None:
@@ -153,7 +155,7 @@ class Costing:
             else:
                 tenants = [get_tenant(session, tenant_id)]
         return sum(
-            self._rebuild_tenant(tenant, book, lost_version=lost_version, now=now)
+            self._rebuild_tenant(tenant, lost_version=lost_version, clock=clock)
             for tenant in tenants
         )
 
@@ -193,49 +195,48 @@ class Costing:
             # Whatever it is, the next tenant is not to wait.
             return Outcome(0, (Failure(tenant_id, f"{type(error).__name__}: {error}"),))
 
-    def _run_tenant(self, tenant: Tenant, *, book: Book, now: datetime, wait: bool) -> Outcome:
+    def _run_tenant(self, tenant: Tenant, *, clock: Clock, wait: bool) -> Outcome:
         """Cost what is pending of a tenant, some of it in each transaction."""
-        pricing = Pricing(book=book, tenant=tenant)
 
         def cost_some(until: int | None) -> Claim:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-                if not lock_costing(session, now=now, wait=wait):
+                if not lock_costing(session, wait=wait):
                     return Claim([], None)
+                pricing, now = self._look(tenant, clock)
+                note_costed(session, now=now)
                 return cost_batches(session, pricing, until, ships=self._ships, now=now)
 
-        return Outcome(cost_pending(lambda until: self._write(partial(cost_some, until), now=now)))
+        return Outcome(cost_pending(lambda until: self._write(partial(cost_some, until), clock)))
 
-    def _backprice_tenant(self, tenant: Tenant, *, book: Book, now: datetime) -> Outcome:
-        pricing = Pricing(book=book, tenant=tenant)
-
+    def _backprice_tenant(self, tenant: Tenant, *, clock: Clock) -> Outcome:
         def price_some(after: Place | None) -> Page:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+                lock_costing(session)
+                pricing, now = self._look(tenant, clock)
                 return backprice(session, pricing, after=after, now=now)
 
-        rows, place = self._write(partial(price_some, None), now=now)
+        rows, place = self._write(partial(price_some, None), clock)
         while place is not None:
-            priced, place = self._write(partial(price_some, place), now=now)
+            priced, place = self._write(partial(price_some, place), clock)
             rows += priced
         return Outcome(0, backpriced=rows)
 
-    def _prune(self, tenant_ids: Sequence[TenantId], *, now: datetime) -> None:
+    def _prune(self, tenant_ids: Sequence[TenantId], clock: Clock) -> None:
         for tenant_id in tenant_ids:
             # Whoever is in the way: the next run comes by again.
             with (
                 suppress(BusyError),
                 tenant_session(self._engine, tenant_id, write=True) as session,
             ):
-                if lock_costing(session, now=None, wait=False):
-                    prune_hours(session, now=now)
+                if lock_costing(session, wait=False):
+                    prune_hours(session, now=clock())
 
-    def _rebuild_tenant(
-        self, tenant: Tenant, book: Book, *, lost_version: str | None, now: datetime
-    ) -> int:
-        pricing = Pricing(book=book, tenant=tenant)
-
+    def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, clock: Clock) -> int:
         def repair() -> int:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-                lock_costing(session, now=now)
+                lock_costing(session)
+                pricing, now = self._look(tenant, clock)
+                note_costed(session, now=now)
                 cost_pending(partial(cost_batches, session, pricing, ships=self._ships, now=now))
                 rater = Rater(pricing=pricing, kept=read_kept(session))
                 found = recompute(session, rater, lost_version=lost_version)
@@ -249,16 +250,32 @@ class Costing:
                 return len(found.changes) + rebuild_hours(session, rows.values(), now=now)
 
         # What has piled up is costed in short transactions; little is left for the long one.
-        self._run_tenant(tenant, book=book, now=now, wait=True)
-        return self._write(repair, now=now)
+        self._run_tenant(tenant, clock=clock, wait=True)
+        return self._write(repair, clock)
 
-    def _write(self, transaction: Callable[[], _T], *, now: datetime) -> _T:
-        keep = partial(self._reader.keep, now=now)
+    def _look(self, tenant: Tenant, clock: Clock) -> tuple[Pricing, datetime]:
+        """Return what a tenant pays and the instant, for a transaction that has the tenant's lock.
+
+        Each transaction looks, and not before it has its lock: while a run goes on, and while it
+        waits, a price may be laid down and a day may close. On SQLite nobody else lays one down
+        from then on until it ends.
+        """
+        with operator_session(self._engine) as session:
+            _, book = self._reader.read(session)
+        return Pricing(book=book, tenant=tenant), clock()
+
+    def _write(self, transaction: Callable[[], _T], clock: Clock) -> _T:
+        def keep(rates: Iterable[Rates]) -> None:
+            self._reader.keep(rates, now=clock())
+
         return keeping_rates(keep, partial(insist, transaction))
 
 
 def _at_once(engine: sa.Engine) -> int:
-    """Return how many tenants are costed at once: no more than the process keeps connections."""
+    """Return how many tenants are costed at once: as many as two connections each are kept for.
+
+    Each has two for a moment: its own, and one that looks at the prices.
+    """
     pool = engine.pool
     kept = pool.size() if isinstance(pool, sa.QueuePool) else 1
-    return min(TENANTS_AT_ONCE, kept)
+    return min(TENANTS_AT_ONCE, max(kept // 2, 1))

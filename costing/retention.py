@@ -106,7 +106,7 @@ class Retention:
     def _take_some(self, due: Due) -> int:
         with tenant_session(self._engine, due.tenant_id, write=True) as session:
             # Nobody costs or recomputes while rows change sides.
-            lock_costing(session, now=None)
+            lock_costing(session)
             rows = _delete_raw(session, self._is_due(due.tenant_id, due.first_kept))
             if rows:
                 _add_tombstones(session, rows)

@@ -216,12 +216,11 @@ def row_figures(row: RollupRow) -> dict[str, Any]:
     }
 
 
-def lock_costing(session: TenantSession, *, now: datetime | None, wait: bool = True) -> bool:
+def lock_costing(session: TenantSession, *, wait: bool = True) -> bool:
     """Take the tenant's costing lock for this transaction, and tell whether it was got.
 
     Args:
         session: of the tenant, writing.
-        now: noted as when the tenant was costed; None where that is not what is done.
         wait: for whoever holds it, as long as it takes. If not, somebody else is at work and the
             answer is no.
     """
@@ -237,9 +236,13 @@ def lock_costing(session: TenantSession, *, now: datetime | None, wait: bool = T
         else:
             with waiting_patiently(session.connection):
                 session.connection.execute(row.with_for_update())
-    if now is not None:
-        session.connection.execute(sa.update(costing_state).where(own).values(costed_at=now))
     return True
+
+
+def note_costed(session: TenantSession, *, now: datetime) -> None:
+    """Note when the tenant was costed."""
+    own = costing_state.c.tenant_id == session.tenant_id
+    session.connection.execute(sa.update(costing_state).where(own).values(costed_at=now))
 
 
 def read_costed_at(session: TenantSession) -> datetime | None:

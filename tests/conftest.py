@@ -157,7 +157,7 @@ def book(intake: Intake, costing: Costing) -> Book:
     def book_and_cost(*events: object, job: Costing = costing) -> None:
         results = intake.book(events, only_tenant=None, now=NOW)
         assert {"stored"} == {str(result.status) for result in results}
-        job.run(now=NOW)
+        job.run(clock=lambda: NOW)
 
     return book_and_cost
 

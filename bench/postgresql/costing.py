@@ -100,7 +100,7 @@ def _prepare(database: Database, *, old: int, mixed: bool = True) -> None:
     if old:
         fill_usage(database, name="old", count=old, tenants=TENANTS, days=range(DAYS))
         with open_engine(database) as engine:
-            Costing(engine, load_flat_map()).run(now=NOW)
+            Costing(engine, load_flat_map()).run(clock=lambda: NOW)
     new = range(DAYS, DAYS + 2)
     fill_usage(database, name="new", count=NEW, tenants=TENANTS, days=new, mixed=mixed)
     saving = "; ".join(f"CREATE TABLE saved_{name} AS TABLE {name}" for name in _SAVED)
@@ -127,7 +127,7 @@ def _restore(database: Database) -> None:
 def _ours(database: Database) -> Iterator[Work]:
     _restore(database)
     with open_engine(database) as engine:
-        yield partial(Costing(engine, load_flat_map()).run, now=NOW)
+        yield partial(Costing(engine, load_flat_map()).run, clock=lambda: NOW)
     left = database.server.look("SELECT count(*) FROM usage_batches", database=database.name)
     if left != [(0,)]:
         raise AssertionError(f"{left} batches were not costed")

@@ -12,6 +12,8 @@ from cli.demo.tenants import DemoTenant
 from cli.demo.usage import Delivery
 from cli.prices.first import take_first_catalogue
 from cli.wiring import Wiring
+from collector.intake import Intake
+from costing.job import Costing
 from ledger.errors import ConflictError
 from ledger.event import Status
 from ledger.session import operator_session
@@ -70,13 +72,21 @@ def book_deliveries(
     counts: Counter[Status] = Counter()
     for at, events in deliveries:
         instant = now if at.date() == now.date() else at
-        for start in range(0, len(events), _CHUNK_EVENTS):
-            chunk = events[start : start + _CHUNK_EVENTS]
-            for result in intake.book(chunk, only_tenant=None, now=instant):
-                counts[result.status] += 1
-                if result.status is Status.REJECTED:
-                    raise AssertionError(f"a demo event was rejected: {result}")
-        costing.run(now=instant)
+        counts += _book_delivery(intake, costing, events, now=instant)
+    return counts
+
+
+def _book_delivery(
+    intake: Intake, costing: Costing, events: Sequence[dict[str, Any]], *, now: datetime
+) -> Counter[Status]:
+    counts: Counter[Status] = Counter()
+    for start in range(0, len(events), _CHUNK_EVENTS):
+        chunk = events[start : start + _CHUNK_EVENTS]
+        for result in intake.book(chunk, only_tenant=None, now=now):
+            counts[result.status] += 1
+            if result.status is Status.REJECTED:
+                raise AssertionError(f"a demo event was rejected: {result}")
+    costing.run(clock=lambda: now)
     return counts
 
 

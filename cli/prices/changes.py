@@ -75,7 +75,7 @@ def add(file: Path) -> None:
     new = laying.new
     click.echo(f"entries laid down: {len(new)}, there already: {len(lines) - len(new)}")
     _note_plans(wiring, new)
-    outcome = wiring.costing.backprice(now=wiring.clock())
+    outcome = wiring.costing.backprice(clock=wiring.clock)
     click.echo(f"rows without a price that have one now: {outcome.backpriced}")
     for failure in outcome.failures:
         click.echo(f"tenant {failure.tenant_id} is not priced: {failure.reason}", err=True)

@@ -7,7 +7,7 @@ from operator import mul
 from typing import NamedTuple
 
 from costing.pricing.card import Multiplier, Rates, build_multiplier
-from ledger.measures import Measures
+from ledger.measures import MEASURE_COLUMNS, Measures
 from ledger.money import MAX_NANOS, Nanos
 from ledger.rollups import RollupKey, State
 
@@ -21,6 +21,9 @@ class Rated(NamedTuple):
 
 
 UNPRICED = Rated(None, None, State.UNPRICED)
+
+_QUANTITY = MEASURE_COLUMNS.index("quantity")
+_AUDIO_MS = MEASURE_COLUMNS.index("audio_ms")
 
 
 class Rating:
@@ -63,6 +66,8 @@ def _multiply_by(multiplier: Multiplier) -> Callable[[Measures], Nanos | None]:
     a division where nothing is to be divided, it takes half the time again.
     """
     numerators, denominator, unrated, _ = multiplier
+    if denominator == 1 and unrated == (_AUDIO_MS,) and not numerators[_QUANTITY]:
+        return _multiply_tokens_by(numerators)
 
     def multiply(measures: Measures) -> Nanos | None:
         for place in unrated:
@@ -76,6 +81,35 @@ def _multiply_by(multiplier: Multiplier) -> Callable[[Measures], Nanos | None]:
         if rest > denominator or (rest == denominator and whole & 1):
             whole += 1
         return Nanos(whole)
+
+    return multiply
+
+
+def _multiply_tokens_by(numerators: tuple[int, ...]) -> Callable[[Measures], Nanos | None]:
+    """Return the same for nearly all usage of AI: tokens at whole nano-dollars, and no seconds.
+
+    Spelled out, and without the kinds of tokens that usage seldom has, it takes a third less time.
+    """
+    _, a, b, c, d, e, f, g, h, _ = numerators
+
+    def multiply(measures: Measures) -> Nanos | None:
+        _, inputs, cached, written, outputs, audio_in, audio_out, image_in, image_out, ms = measures
+        if ms:
+            return None
+        cost = inputs * a + outputs * d
+        if cached:
+            cost += cached * b
+        if written:
+            cost += written * c
+        if audio_in:
+            cost += audio_in * e
+        if audio_out:
+            cost += audio_out * f
+        if image_in:
+            cost += image_in * g
+        if image_out:
+            cost += image_out * h
+        return cost  # type: ignore[return-value] # these are nano-dollars
 
     return multiply
 

@@ -24,8 +24,7 @@ class BookReader:
     def __init__(self, engine: sa.Engine, flat: FlatMap) -> None:
         self.flat = flat
         self._engine = engine
-        self._newest: int | None = None
-        self._book = Book(flat=flat)
+        self._known: tuple[int, Book] | None = None
 
     def read(self, session: OperatorSession) -> tuple[int, Book]:
         """Return the number of what was laid down last, and the book with it.
@@ -33,10 +32,11 @@ class BookReader:
         Raises:
             MissingError: `edited_price_entry`.
         """
-        newest = find_newest(session)
-        if newest != self._newest:
-            self._book, self._newest = read_book(session, self.flat), newest
-        return newest, self._book
+        known, newest = self._known, find_newest(session)
+        if known is None or known[0] != newest:
+            # As one: other threads read, too.
+            known = self._known = (newest, read_book(session, self.flat))
+        return known
 
     def keep(self, rates: Iterable[Rates], *, now: datetime) -> None:
         """Keep rates in the ledger, so that they may rate rows."""

@@ -86,7 +86,7 @@ class Repricing:
 
         def write(place: Place | None) -> tuple[Sums, Place | None]:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-                lock_costing(session, now=None)
+                lock_costing(session)
                 now = clock()
                 page = self._find_page(session, place)
                 changes = _find_changes(session, ratings, page)

@@ -93,7 +93,7 @@ def fill(engine: sa.Engine, now: datetime) -> None:
     intake = build_intake(engine, Settings())
     results = intake.book(_events(now), only_tenant=None, now=now)
     assert {"stored"} == {str(result.status) for result in results}
-    Costing(engine, load_flat_map()).run(now=now)
+    Costing(engine, load_flat_map()).run(clock=lambda: now)
 
 
 def _events(now: datetime) -> list[dict[str, Any]]:

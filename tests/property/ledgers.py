@@ -56,10 +56,10 @@ class Ledger:
         assert {result.status for result in results} <= {Status.STORED, Status.DUPLICATE}
 
     def cost(self, book: FlatMap = BOOK) -> None:
-        Costing(self.engine, book).run(now=NOW)
+        Costing(self.engine, book).run(clock=lambda: NOW)
 
     def rebuild(self, tenant_id: TenantId | None = None, *, book: FlatMap = BOOK) -> int:
-        return Costing(self.engine, book).rebuild(tenant_id, now=NOW)
+        return Costing(self.engine, book).rebuild(tenant_id, clock=lambda: NOW)
 
     def rows(self) -> dict[RollupKey, RollupRow]:
         """Return acme's rollup rows as if each had been written once."""

@@ -282,7 +282,7 @@ def test_a_price_that_comes_prices_the_unpriced_rows_and_no_other(
         waiting = {key for key, row in before.items() if row.state is State.UNPRICED}
         assert touched <= waiting
         assert all(after[key].state is not State.UNPRICED for key in touched)
-        again = Costing(ledger.engine, BOOK).run(now=NOW)
+        again = Costing(ledger.engine, BOOK).run(clock=lambda: NOW)
         assert (0, True) == (again.backpriced, ties(ledger.engine))
 
 

@@ -89,10 +89,10 @@ def live(ledger: Ledger, series: Series, history: tuple[Step, ...], *, ships: bo
     for step in history:
         ledger.book(step.batch)
         if step.is_costed:
-            Costing(ledger.engine, step.book, ships=True).run(now=NOW)
+            Costing(ledger.engine, step.book, ships=True).run(clock=lambda: NOW)
         if step.is_shipped and ships:
             series.ship()
-    Costing(ledger.engine, book, ships=True).run(now=NOW)
+    Costing(ledger.engine, book, ships=True).run(clock=lambda: NOW)
     series.ship()
 
 

@@ -76,7 +76,7 @@ def test_an_ai_call_records_usage(
 ) -> None:
     response = read(shared, name)
     intake.book([event_of(response)], only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     with tenant_session(engine, TenantId("acme")) as session:
         (row,) = read_rollups(session).values()
     tokens_in, tokens_out, model = counts

@@ -25,7 +25,7 @@ def booked(intake: Intake) -> None:
 @pytest.fixture
 def costed(booked: None, costing: Costing) -> None:
     del booked
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
 
 
 def cells(finished: Result) -> list[list[str]]:

@@ -148,7 +148,7 @@ def test_two_workers_and_a_rebuild_at_once_tie(
     for start in range(0, EVENTS, 20):
         submit(intake, *((sms, ai)[n % 2](f"E{n}") for n in range(start, start + 20)))
     one, two, three = (Costing(e, prices) for e in (engine, other_engine, engine))
-    at_once([partial(work, now=NOW) for work in (one.run, two.run, three.rebuild)])
+    at_once([partial(work, clock=lambda: NOW) for work in (one.run, two.run, three.rebuild)])
     report = verify(engine, prices)
     assert ((), EVENTS) == (report.differences, sum(total.events for total in report.totals))
 
@@ -158,7 +158,7 @@ def test_workers_that_start_at_once_on_a_new_ledger_register_the_price_book_once
 ) -> None:
     submit(intake, sms())
     workers = [Costing(e, prices) for e in (engine, other_engine)]
-    at_once([partial(worker.run, now=NOW) for worker in workers])
+    at_once([partial(worker.run, clock=lambda: NOW) for worker in workers])
     with operator_session(engine) as session:
         kept = session.connection.execute(sa.select(price_books.c.price_version)).scalars().all()
     assert [prices.price_version] == kept
@@ -175,9 +175,9 @@ def test_events_booked_between_claim_and_commit_of_costing_are_costed_next(
         late.join(timeout=0.2)  # it waits for the lock that the transaction around us holds
 
     with before_statement(engine, "DELETE FROM usage_batches", book_meanwhile):
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
     late.join()
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert 2 == count_costed(engine)
 
 
@@ -193,10 +193,10 @@ def test_batches_booked_all_through_costing_are_all_costed(
 
     def cost() -> None:
         while not done.is_set():
-            costing.run(now=NOW)
+            costing.run(clock=lambda: NOW)
 
     at_once([write, cost])
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert EVENTS == count_costed(engine)
 
 
@@ -221,7 +221,7 @@ def test_usage_that_comes_while_a_tenant_is_costed_is_for_the_next_pass(
 ) -> None:
     submit(intake, sms("SM0"))
     with booking_before_each(engine, "DELETE FROM usage_batches", other_intake):
-        done = [costing.run(now=NOW, wait=wait).batches for _ in range(3)]
+        done = [costing.run(clock=lambda: NOW, wait=wait).batches for _ in range(3)]
     assert [1, 1, 1] == done
 
 
@@ -231,7 +231,7 @@ def test_a_tenant_that_is_booked_all_the_time_is_rebuilt_nevertheless(
 ) -> None:
     submit(intake, sms("SM0"))
     with booking_before_each(engine, "DELETE FROM usage_batches", other_intake):
-        costing.rebuild(now=NOW)
+        costing.rebuild(clock=lambda: NOW)
     assert (2, 3) == (count_costed(engine), count_booked(engine))
 
 
@@ -243,7 +243,7 @@ def test_a_rebuild_costs_what_has_piled_up_before_it_holds_the_figures(
     seen: list[tuple[Any, ...]] = []
     look = partial(ledger.row, "SELECT count(*) FROM usage_batches")
     with before_statement(engine, "SELECT usage_checkpoints", lambda: seen.append(look())):
-        costing.rebuild(TenantId("acme"), now=NOW)
+        costing.rebuild(TenantId("acme"), clock=lambda: NOW)
     assert [(0,)] == seen
 
 
@@ -255,15 +255,15 @@ def test_a_worker_goes_on_when_another_rates_by_a_book_that_is_new_to_it(
     raised_book: FlatMap,
 ) -> None:
     submit(intake, sms("SM0", feature="first"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     submit(intake, sms("SM1"))
 
     def other_is_faster() -> None:
-        Costing(other_engine, raised_book).run(now=NOW)
+        Costing(other_engine, raised_book).run(clock=lambda: NOW)
         submit(intake, sms("SM2"))
 
     with before_write(engine, other_is_faster):
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
     assert 3 == count_costed(engine)
 
 
@@ -275,11 +275,11 @@ def test_a_rebuild_keeps_the_price_version_that_another_worker_used_meanwhile(
     raised_book: FlatMap,
 ) -> None:
     submit(intake, sms("SM0", feature="first"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     submit(intake, sms("SM1"))
     other = Costing(other_engine, raised_book)
-    with before_write(engine, lambda: other.run(now=NOW)):
-        costing.rebuild(now=NOW)
+    with before_write(engine, lambda: other.run(clock=lambda: NOW)):
+        costing.rebuild(clock=lambda: NOW)
     rows = usage_rollups_daily.c
     with operator_session(engine) as session:
         query = sa.select(rows.price_version).where(rows.feature == "broadcast")

@@ -93,7 +93,7 @@ def test_callbacks_and_events_from_many_threads_count_each_usage_once(  # noqa: 
     builders: list[Callable[..., Fact]] = [sent, delivered, delivered]
     tellers = [partial(tell, n, build) for n, build in enumerate(builders)]
     at_once([*tellers, partial(post, 7), partial(post, 8)])
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert (ONCE, []) == (counted(engine), differences(engine, prices))
 
 
@@ -154,7 +154,7 @@ def test_a_fact_that_comes_while_retention_takes_its_usage_ties(
     old = "2025-06-01T12:00:00Z"
     book(intake, sms(time=old, quantity=3), sms("SM2", time=old))
     other_facts.book(ACME, [failed(usage_id="SM2")], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     late, start = meanwhile(
         lambda: other_facts.book(ACME, [canceled(), canceled(usage_id="SM2")], now=NOW)
     )
@@ -163,7 +163,7 @@ def test_a_fact_that_comes_while_retention_takes_its_usage_ties(
         for due in retention.find_due(now=NOW):
             list(retention.take(due))
     late.join()
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert ([], 2) == (differences(engine, prices), sum(r.tally.events for r in rows(engine)))
 
 

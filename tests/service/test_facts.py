@@ -133,9 +133,9 @@ def test_every_order_comes_to_the_same_and_ties_at_every_step(  # noqa: PLR0917 
                 else:
                     book(intake, one)
         if is_costed:
-            costing.run(now=NOW)
+            costing.run(clock=lambda: NOW)
         differing += differences(engine, prices)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     differing += differences(engine, prices)
     every = {f"U{number}": expected for number in range(len(orders)) if expected}
     assert (every, []) == (net_figures(engine), differing)
@@ -269,9 +269,9 @@ def test_a_failed_message_costs_its_fee_and_not_its_segments(
     engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing
 ) -> None:
     book(intake, sms(quantity=3))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     tell(failed())
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     costs = {row.key.price_class: (row.tally.events, row.estimated_cost) for row in rows(engine)}
     assert {"standard": (0, 0), "failed": (1, 1_000_000)} == costs
 
@@ -280,9 +280,9 @@ def test_an_estimate_that_was_corrected_is_provisional_in_no_figure(
     engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing
 ) -> None:
     book(intake, UNSURE, named(UNSURE, "SM2"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     tell(fact(quantity=2))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert [1] == [row.tally.provisional_count for row in rows(engine)]
 
 
@@ -291,7 +291,7 @@ def test_the_csv_counts_what_is_left(
 ) -> None:
     book(intake, sms(quantity=3), sms("SM2"), sms("SM3", feature="ivr"))
     tell(failed(), canceled(usage_id="SM3"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     with tenant_session(engine, ACME) as session:
         lines = "".join(write_csv(read_export(session))).splitlines()[1:]
     assert ["2026-03-09,sms,outbound,twilio,broadcast,2,0.0099"] == lines
@@ -304,9 +304,9 @@ def test_corrections_of_closed_days_are_journalled_as_such(
     engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing
 ) -> None:
     book(intake, sms(quantity=3))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     tell(fact(quantity=2))
-    costing.run(now=LATER)
+    costing.run(clock=lambda: LATER)
     entries = [
         (e["cause"], e["before"]["quantity"], e["after"]["quantity"]) for e in journal(engine)
     ]
@@ -317,7 +317,7 @@ def test_late_usage_that_facts_tell_is_journalled_as_late(
     engine: sa.Engine, tell: Tell, costing: Costing
 ) -> None:
     tell(fact())
-    costing.run(now=LATER)
+    costing.run(clock=lambda: LATER)
     assert ["late"] == [entry["cause"] for entry in journal(engine)]
 
 
@@ -325,9 +325,9 @@ def test_late_usage_and_its_correction_are_two_entries_that_follow_each_other(
     engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: FlatMap
 ) -> None:
     tell(fact(quantity=2, **TOLD))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     book(intake, sms(quantity=3))
-    costing.run(now=LATER)
+    costing.run(clock=lambda: LATER)
     found = [(e["cause"], e["after"]["quantity"]) for e in journal(engine)]
     assert ([("late", 5), ("correction", 2)], []) == (found, differences(engine, prices))
 
@@ -337,9 +337,9 @@ def test_a_rebuild_changes_nothing(
 ) -> None:
     book(intake, sms(quantity=3), sms("SM2"))
     tell(failed(), canceled(usage_id="SM2"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = rows(engine)
-    assert (0, before) == (costing.rebuild(now=NOW), rows(engine))
+    assert (0, before) == (costing.rebuild(clock=lambda: NOW), rows(engine))
 
 
 def test_a_correction_that_is_lost_is_found_by_verify(
@@ -347,7 +347,7 @@ def test_a_correction_that_is_lost_is_found_by_verify(
 ) -> None:
     book(intake, sms(quantity=3))
     tell(fact(quantity=2))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     tamper(engine, "DELETE FROM usage_metrics WHERE count = -1")
     (difference,) = differences(engine, prices)
     assert "events" in difference
@@ -366,7 +366,7 @@ def test_facts_of_usage_that_retention_took_have_expired(
 ) -> None:
     book(intake, sms(), sms("SM2"))
     tell(fact(usage_id="SM2"), fact(usage_id="SM3"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take(engine)
     told = (canceled(usage_id=f"SM{n}") for n in (1, 2, 3))
     assert [Booked.EXPIRED] * 3 == tell(*told, now=MUCH_LATER)
@@ -377,7 +377,7 @@ def test_retention_leaves_no_facts_and_only_balances_that_nothing_else_answers_f
 ) -> None:
     book(intake, sms(), sms("SM2"))
     tell(fact(), failed(usage_id="SM2"), fact(usage_id="SM3"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take(engine)
     assert (0, 1) == (count_rows(engine, usage_facts), count_rows(engine, usage_balances))
 
@@ -386,11 +386,11 @@ def test_an_event_that_comes_after_retention_took_its_usage_is_not_counted_again
     engine: sa.Engine, intake: Intake, tell: Tell, costing: Costing, prices: FlatMap
 ) -> None:
     tell(fact(quantity=2, **TOLD))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take(engine)
     before = [(row.tally, row.estimated_cost) for row in rows(engine)]
     assert [Status.STORED] == book(intake, sms(quantity=3))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     after = [(row.tally, row.estimated_cost) for row in rows(engine)]
     assert (before, []) == (after, differences(engine, prices))
 
@@ -407,7 +407,7 @@ def test_retention_in_the_midst_of_a_corrected_usage_ties(  # noqa: PLR0917 - fi
     monkeypatch.setattr("costing.retention.TAKEN_ROWS", 1)
     tell(fact(time=NOW, **TOLD), failed(usage_id="SM2", **TOLD))
     book(intake, sms(quantity=3), sms("SM2"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = [(row.key, row.tally) for row in rows(engine)]
     retention = Retention(engine, days=30)
     found = []

@@ -62,7 +62,7 @@ def test_a_correction_is_counted_in_the_hour_of_what_it_corrects(
 ) -> None:
     book(sms("SM1", quantity=1))
     Facts(engine, rules).book(ACME, [fact(usage_id="SM1", quantity=3)], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     found = [(count, quantity) for _, count, quantity in hours(engine)]
     assert ([(1, 3)], []) == (found, differences(engine, prices))
 
@@ -78,7 +78,7 @@ def test_the_worker_prunes_hours_of_tenants_that_use_nothing_any_more(
     engine: sa.Engine, book: Book, costing: Costing, prices: FlatMap
 ) -> None:
     book(sms("a"), sms("k", tenant="karachi"))
-    costing.run(now=NOW + timedelta(days=HOURS_DAYS + 3))
+    costing.run(clock=lambda: NOW + timedelta(days=HOURS_DAYS + 3))
     assert ([], []) == (hours(engine), differences(engine, prices))
 
 
@@ -86,7 +86,7 @@ def test_hours_that_are_young_enough_are_not_pruned(
     engine: sa.Engine, book: Book, costing: Costing
 ) -> None:
     book(sms("a"))
-    costing.run(now=NOW + timedelta(days=HOURS_DAYS - 1))
+    costing.run(clock=lambda: NOW + timedelta(days=HOURS_DAYS - 1))
     assert [("09 12:00", 1, 1)] == hours(engine)
 
 
@@ -104,7 +104,7 @@ def test_rebuild_puts_hours_right(
 ) -> None:
     book(sms("a"), sms("b", time="2026-03-09T13:00:00Z"))
     tamper(engine, "UPDATE usage_rollups_hourly SET quantity = 9")
-    mended = costing.rebuild(now=NOW)
+    mended = costing.rebuild(clock=lambda: NOW)
     expected = [("09 12:00", 1, 1), ("09 13:00", 1, 1)]
     assert (2, expected, []) == (mended, hours(engine), differences(engine, prices))
 
@@ -116,7 +116,7 @@ def test_a_ledger_that_had_no_hours_gets_those_of_what_was_costed(
     for statement in FORGET:
         tamper(engine, statement)
     book_only(intake, sms("c"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     expected = [("09 12:00", 2, 2), ("09 13:00", 1, 1)]
     assert (expected, []) == (hours(engine), differences(engine, prices))
 
@@ -142,7 +142,7 @@ def taken(engine: sa.Engine, book: Book) -> date:
 
 @pytest.mark.usefixtures("taken")
 def test_hours_outlive_the_raw_usage(engine: sa.Engine, costing: Costing, prices: FlatMap) -> None:
-    mended = costing.rebuild(now=NOW)
+    mended = costing.rebuild(clock=lambda: NOW)
     expected = [("02 12:00", 1, 1), ("09 12:00", 1, 1)]
     assert (0, expected, []) == (mended, hours(engine), differences(engine, prices))
 
@@ -151,7 +151,7 @@ def test_damaged_hours_that_cannot_be_summed_any_more_are_given_up(
     engine: sa.Engine, taken: date, costing: Costing, prices: FlatMap
 ) -> None:
     tamper(engine, "UPDATE usage_rollups_hourly SET quantity = 9 WHERE date = '2026-03-02'")
-    costing.rebuild(now=NOW)
+    costing.rebuild(clock=lambda: NOW)
     found = (kept_from(engine), hours(engine), differences(engine, prices))
     assert (taken, [("09 12:00", 1, 1)], []) == found
 

@@ -95,7 +95,7 @@ def exported(engine: sa.Engine, tenant_id: str) -> list[str]:
 
 
 def cost(engine: sa.Engine) -> None:
-    Costing(engine, load_flat_map()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(clock=lambda: NOW)
 
 
 def test_an_upgraded_schema_is_what_the_models_say(sp3: sa.Engine) -> None:
@@ -192,7 +192,7 @@ def test_an_opening_balance_that_was_changed_is_found_and_mended(sp3: sa.Engine)
             sa.text("UPDATE usage_rollups_daily SET estimated_cost = 1 WHERE quantity = 7")
         )
     found = len(verify(sp3, load_flat_map()).differences)
-    Costing(sp3, load_flat_map()).rebuild(now=NOW)
+    Costing(sp3, load_flat_map()).rebuild(clock=lambda: NOW)
     left = len(verify(sp3, load_flat_map()).differences)
     assert (1, 0) == (found, left)
 
@@ -240,7 +240,7 @@ def test_down_and_up_again_changes_no_total(
     late_evening = "2026-03-08T20:00:00Z"
     events = [sms("a", tenant="karachi", time=late_evening), ai("b"), sms("c")]
     intake.book(events, only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = _totals(engine)
     schema.downgrade(engine, "0001")
     schema.upgrade(engine)
@@ -260,7 +260,7 @@ def test_accounts_come_and_go_without_touching_usage_or_keys(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     intake.book([sms(), ai()], only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     with operator_session(engine, write=True) as session:
         create_key(session, scopes=frozenset({Scope.READ}), label="x", tenant_id=ACME, now=NOW)
     before = _content(engine)
@@ -303,7 +303,7 @@ def test_retention_comes_and_goes_without_touching_usage(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     intake.book([sms(), ai()], only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = _content(engine)
     schema.downgrade(engine, "0003")
     between = _content(engine)
@@ -315,7 +315,7 @@ def test_there_is_no_way_back_from_usage_that_was_taken(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     intake.book([sms(time="2026-01-05T12:00:00Z")], only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take_all(engine)
     with pytest.raises(ConflictError) as refused:
         schema.downgrade(engine, "0003")
@@ -327,7 +327,7 @@ def test_facts_come_and_go_without_touching_usage(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     intake.book([sms(), ai()], only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = _content(engine)
     schema.downgrade(engine, "0007")
     between = _content(engine)
@@ -339,7 +339,7 @@ def test_there_is_no_way_back_from_usage_that_providers_told_of(
     engine: sa.Engine, rules: Rules
 ) -> None:
     Facts(engine, rules).book(ACME, [fact()], now=NOW)
-    Costing(engine, load_flat_map()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(clock=lambda: NOW)
     with pytest.raises(ConflictError) as refused:
         schema.downgrade(engine, "0007")
     found = (refused.value.code, schema.current_revision(engine))
@@ -353,7 +353,7 @@ def test_days_that_were_there_before_series_have_the_plan_in_force_when_they_beg
         change_tenant(session, ACME, plan="Elite", now=datetime(2026, 3, 9, 5, tzinfo=UTC))
     events = [sms(), sms("b", time="2026-03-10T11:00:00Z"), ai("k", tenant="karachi")]
     intake.book(events, only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     days = "SELECT tenant_id, date, day_start_utc, plan FROM usage_tenant_days ORDER BY 1, 2"
     before = query(engine, days)
     schema.downgrade(engine, "0005")
@@ -394,7 +394,7 @@ def test_an_opening_balance_is_mended_after_its_raw_rows_were_taken(sp3: sa.Engi
         session.connection.execute(
             sa.text("UPDATE usage_rollups_daily SET count = 9 WHERE price_class = 'sp3'")
         )
-    Costing(sp3, load_flat_map()).rebuild(now=NOW)
+    Costing(sp3, load_flat_map()).rebuild(clock=lambda: NOW)
     assert before == exported(sp3, "acme")
 
 
@@ -591,6 +591,6 @@ def test_a_downgrade_never_shows_a_part_as_the_whole_cost(
 ) -> None:
     audio = {"model": "house-llm", "audio_seconds": 1}
     intake.book([ai("a"), ai("b", metadata=audio, feature="ivr")], only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     schema.downgrade(engine, "0001")
     assert [(None,)] == query(engine, "SELECT estimated_cost FROM usage_rollups_daily")

@@ -56,7 +56,7 @@ def history(intake: Intake, costing: Costing) -> None:
         ai("a1", time=OLD, metadata=derived),
         sms("k1", tenant="karachi", time=OLD),
     )
-    costing.run(now=STILL_OPEN)
+    costing.run(clock=lambda: STILL_OPEN)
 
 
 def count(engine: sa.Engine, table: sa.Table) -> int:
@@ -162,7 +162,7 @@ def test_late_usage_of_a_day_that_was_taken_is_added_to_its_row(
 ) -> None:
     take()
     book(intake, sms("late", time=OLD))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     (row,) = (row for row in rows(engine) if row.key.date == date(2026, 1, 5) and not row.key.model)
     found = (row.tally.events, row.tally.measures.quantity, row.estimated_cost)
     assert ((3, 4, 35_600_000), []) == (found, differences(engine, prices))
@@ -174,7 +174,7 @@ def test_late_usage_is_taken_by_the_next_run(
 ) -> None:
     take()
     book(intake, sms("late", time=OLD))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = exported(engine)
     found = (take(), take(), differences(engine, prices), exported(engine))
     assert (1, 0, [], before) == found
@@ -186,7 +186,7 @@ def test_a_rebuild_after_retention_changes_nothing(
 ) -> None:
     take()
     before = rows(engine)
-    assert (0, before) == (costing.rebuild(now=NOW), rows(engine))
+    assert (0, before) == (costing.rebuild(clock=lambda: NOW), rows(engine))
 
 
 @pytest.mark.usefixtures("history")
@@ -205,7 +205,7 @@ def test_a_changed_row_is_found_and_mended_from_its_checkpoint(
     before = exported(engine)
     tamper(engine, damage)
     found = len(differences(engine, prices))
-    costing.rebuild(now=NOW)
+    costing.rebuild(clock=lambda: NOW)
     assert (2, [], before) == (found, differences(engine, prices), exported(engine))
 
 
@@ -216,7 +216,7 @@ def test_a_deleted_row_is_made_again_at_the_price_version_of_its_checkpoint(
     take()
     before = exported(engine)
     tamper(engine, "DELETE FROM usage_rollups_daily WHERE date < '2026-02-01'")
-    Costing(engine, other_book(sms={"outbound": "1"})).rebuild(now=NOW)
+    Costing(engine, other_book(sms={"outbound": "1"})).rebuild(clock=lambda: NOW)
     assert before == exported(engine)
 
 
@@ -236,7 +236,7 @@ def test_nothing_is_recomputed_where_a_checkpoint_or_a_tombstone_is_gone(
     tamper(engine, damage)
     before = rows(engine)
     with pytest.raises(ConflictError) as refused:
-        costing.rebuild(ACME, now=NOW)
+        costing.rebuild(ACME, clock=lambda: NOW)
     found = (refused.value.code, len(differences(engine, prices)), rows(engine))
     assert ("lost_checkpoint", 1, before) == found
 
@@ -246,7 +246,7 @@ def test_usage_that_waits_is_never_taken(
 ) -> None:
     book(intake, sms("waits", time=OLD))
     taken = take()
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert (0, 1, 1, []) == (
         taken,
         only_row(engine).tally.events,
@@ -269,7 +269,7 @@ def test_the_last_dates_are_kept_in_the_zone_of_the_tenant(
     # At NOW it is the 10th in both zones; in Karachi the 6th ended at 19:00 UTC.
     evening = "2026-03-06T20:00:00Z"
     book(intake, sms("u", time=evening), sms("k", tenant="karachi", time=evening))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert (1, ["k"]) == (take(days=4), raw_ids(engine))
 
 
@@ -282,7 +282,7 @@ def test_a_day_that_a_change_of_zone_keeps_open_is_not_touched(
         change_tenant(session, ACME, timezone="Pacific/Niue", now=NOW - timedelta(days=20))
         change_tenant(session, ACME, timezone="Pacific/Kiritimati", now=moved)
     book(intake, sms("open", time="2026-03-06T12:00:00Z"))
-    costing.run(now=start)
+    costing.run(clock=lambda: start)
     now = NOW - timedelta(days=1, hours=1, minutes=30)
     too_early = take(days=4, now=now)
     assert (0, 1) == (too_early, take(days=4, now=now + timedelta(hours=1)))
@@ -292,7 +292,7 @@ def test_a_run_takes_a_bounded_number_of_rows_a_transaction(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     book(intake, *(sms(f"s{n}", time=OLD) for n in range(TAKEN_ROWS + 5)))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     retention = Retention(engine, days=DAYS)
     (due,) = retention.find_due(now=NOW)
     assert (TAKEN_ROWS + 5, [TAKEN_ROWS, 5]) == (due.rows, list(retention.take(due)))
@@ -302,7 +302,7 @@ def test_a_ledger_ties_between_the_transactions_of_a_run(
     engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, *(sms(f"s{n}", time=OLD) for n in range(TAKEN_ROWS + 5)))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     retention = Retention(engine, days=DAYS)
     (due,) = retention.find_due(now=NOW)
     found = [differences(engine, prices) for _ in retention.take(due)]

@@ -76,7 +76,7 @@ class Campaign:
     def _feed(self) -> None:
         events = [random_event(self.rng, "fed") for _ in range(ROUND_EVENTS)]
         self.intake.book(events, only_tenant=None, now=NOW)
-        self.costing.run(now=NOW)
+        self.costing.run(clock=lambda: NOW)
         self.booked += events
 
     def _kill_retention(self) -> bool:

@@ -201,7 +201,7 @@ def test_the_usage_of_a_closed_tenant_is_costed_kept_and_ties(
 ) -> None:
     book(intake, sms())
     close(engine)
-    Costing(engine, prices).run(now=LATER)
+    Costing(engine, prices).run(clock=lambda: LATER)
     report = verify(engine, prices)
     assert ((), 1) == (report.differences, report.totals[0].events)
 
@@ -245,7 +245,7 @@ def test_the_export_of_a_closed_tenant_is_what_it_was(
     engine: sa.Engine, intake: Intake, costing: Costing, meterline: Run
 ) -> None:
     book(intake, sms())
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     dates = ("--from", "2026-03-01", "--to", "2026-03-31")
     before = meterline("export", "--tenant", "acme", *dates).stdout
     close(engine)

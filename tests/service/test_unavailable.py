@@ -122,6 +122,6 @@ def test_costing_that_finds_the_ledger_locked_leaves_the_batch_to_the_next_run(
     costing = Costing(impatient, prices)
     stranger.execute("BEGIN IMMEDIATE")
     with pytest.raises(UnavailableError):
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
     stranger.execute("ROLLBACK")
-    assert 1 == costing.run(now=NOW).batches
+    assert 1 == costing.run(clock=lambda: NOW).batches

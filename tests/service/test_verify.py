@@ -21,7 +21,7 @@ def test_verify_ties_after_costing(
     engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"), ai("b"), sms("c", channel="email", direction="inbound"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     totals = verify(engine, prices).totals[0]
     assert (3, 13_900_000, 1) == (totals.events, totals.cost, totals.unpriced_events)
 
@@ -64,7 +64,7 @@ def test_verify_names_what_differs(
     where: str,
 ) -> None:
     book(intake, sms("a"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     tamper(engine, damage)
     (found,) = differences(engine, prices)
     assert where == found[-len(where) :]
@@ -82,7 +82,7 @@ def test_a_price_book_that_was_edited_in_the_ledger_is_found(
     engine: sa.Engine, intake: Intake, costing: Costing, meterline: Any
 ) -> None:
     book(intake, sms("a"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     tamper(engine, "UPDATE price_books SET document = replace(document, '0.0089', '0.0001')")
     done = meterline("verify")
     assert (1, True) == (done.returncode, "was edited in the ledger" in done.stderr)
@@ -92,10 +92,10 @@ def test_rebuild_mends_what_verify_finds_and_journals_closed_days(
     engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"), sms("b", channel="mms"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     tamper(engine, "UPDATE usage_rollups_daily SET estimated_cost = 1 WHERE channel = 'sms'")
     tamper(engine, "DELETE FROM usage_rollups_daily WHERE channel = 'mms'")
-    mended = costing.rebuild(now=MUCH_LATER)
+    mended = costing.rebuild(clock=lambda: MUCH_LATER)
     causes = [entry["cause"] for entry in journal(engine)]
     assert (2, [], ["repair", "repair"]) == (mended, differences(engine, prices), causes)
 
@@ -104,10 +104,10 @@ def test_rebuild_takes_the_version_of_a_deleted_row_from_the_journal(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     book(intake, sms("a"))
-    costing.run(now=MUCH_LATER)
+    costing.run(clock=lambda: MUCH_LATER)
     before = rows(engine)
     tamper(engine, "DELETE FROM usage_rollups_daily")
-    Costing(engine, other_book(sms={"outbound": "1"})).rebuild(now=MUCH_LATER)
+    Costing(engine, other_book(sms={"outbound": "1"})).rebuild(clock=lambda: MUCH_LATER)
     assert before == rows(engine)
 
 
@@ -115,23 +115,23 @@ def test_rebuild_refuses_to_guess_the_version_of_a_deleted_row(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     book(intake, sms("a"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     book(intake, sms("b", feature="ivr"))
     dear = Costing(engine, other_book(sms={"outbound": "1"}))
-    dear.run(now=NOW)
+    dear.run(clock=lambda: NOW)
     tamper(engine, "DELETE FROM usage_rollups_daily")
     with pytest.raises(ConflictError, match="name one with --price-version"):
-        dear.rebuild(now=NOW)
+        dear.rebuild(clock=lambda: NOW)
 
 
 def test_rates_that_never_rated_anything_did_not_rate_a_deleted_row(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     book(intake, sms("a"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = rows(engine)
     tamper(engine, "DELETE FROM usage_rollups_daily")
-    Costing(engine, other_book(sms={"outbound": "1"})).rebuild(now=NOW)
+    Costing(engine, other_book(sms={"outbound": "1"})).rebuild(clock=lambda: NOW)
     assert before == rows(engine)
 
 
@@ -139,38 +139,38 @@ def test_rebuild_rates_a_deleted_row_by_the_version_that_it_is_told(
     engine: sa.Engine, intake: Intake, costing: Costing, prices: FlatMap
 ) -> None:
     book(intake, sms("a"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = rows(engine)
     tamper(engine, "DELETE FROM usage_rollups_daily")
     dear = Costing(engine, other_book(sms={"outbound": "1"}))
-    dear.rebuild(lost_version=prices.price_version, now=NOW)
+    dear.rebuild(lost_version=prices.price_version, clock=lambda: NOW)
     assert before == rows(engine)
 
 
 def test_rebuild_refuses_a_version_that_no_book_has(costing: Costing) -> None:
     with pytest.raises(MissingError, match="no rates flat@none"):
-        costing.rebuild(lost_version="flat@none", now=NOW)
+        costing.rebuild(lost_version="flat@none", clock=lambda: NOW)
 
 
 def test_rebuild_of_what_ties_changes_nothing(
     engine: sa.Engine, intake: Intake, costing: Costing
 ) -> None:
     book(intake, sms("a"), ai("b"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = rows(engine)
-    assert (0, before) == (costing.rebuild(now=MUCH_LATER), rows(engine))
+    assert (0, before) == (costing.rebuild(clock=lambda: MUCH_LATER), rows(engine))
 
 
 def test_rebuild_costs_what_waits(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     book(intake, sms("a"))
-    costing.rebuild(ACME, now=NOW)
+    costing.rebuild(ACME, clock=lambda: NOW)
     with operator_session(engine) as session:
         assert (0, 1) == (measure_backlog(session).batches, len(rows(engine)))
 
 
 def test_rebuild_never_reprices(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     book(intake, sms("a"), sms("b", channel="email", direction="inbound"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = rows(engine)
     dear = other_book(sms={"outbound": "1"}, email={"inbound": "1"})
-    assert (0, before) == (Costing(engine, dear).rebuild(now=NOW), rows(engine))
+    assert (0, before) == (Costing(engine, dear).rebuild(clock=lambda: NOW), rows(engine))

@@ -293,7 +293,7 @@ def test_what_travels_is_not_lost_when_retention_takes_what_it_left(
     map_to(engine, "acme")
     with before_write(engine, die, at=ARRIVING), pytest.raises(KilledError):
         attribution.run(now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take_old(engine)
     attribution.run(now=NOW)
     assert (1, 3) == totals(engine)["acme"]
@@ -303,7 +303,7 @@ def test_what_retention_took_stays_where_it_is(
     router: Router, attribution: Attribution, engine: sa.Engine, costing: Costing
 ) -> None:
     router.book([report(time=NOW - timedelta(days=50))], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     take_old(engine)
     map_to(engine, "acme")
     runs = [attribution.run(now=NOW).usages for _ in range(2)]
@@ -368,15 +368,15 @@ def test_ledger_and_rollups_tie_at_every_step(
     meterline: Run,
 ) -> None:
     router.book([report("SM1"), report("SM2", time=NOW - timedelta(days=9))], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     map_to(engine, "karachi")
     codes = [meterline("verify").returncode]
     with before_write(engine, die, at=ARRIVING), pytest.raises(KilledError):
         attribution.run(now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     codes.append(meterline("verify").returncode)
     attribution.run(now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     codes.append(meterline("verify").returncode)
     assert ([0, 0, 0], {"karachi": (2, 6)}) == (codes, totals(engine))
 

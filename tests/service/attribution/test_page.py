@@ -116,7 +116,7 @@ def test_the_page_shows_what_waits_and_what_travels(
     costing: Costing,
 ) -> None:
     router.book([report("SM1"), report("SM2"), report("SM3")], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     map_to(engine, "acme")
     attribution.move({"SM1": TenantId("gone")}, now=NOW)  # it is not there, so it does not arrive
     text = page(client)

@@ -36,7 +36,7 @@ def book_for_nobody(engine: sa.Engine, costing: Costing, *, quantity: int = 100)
     )  # fmt: skip
     with tenant_session(engine, UNATTRIBUTED, write=True) as session:
         book_events(session, [event], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
 
 
 @pytest.mark.parametrize("auto_register", [False, True])

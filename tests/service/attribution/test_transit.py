@@ -56,10 +56,10 @@ def test_what_is_on_its_way_is_the_money_that_left(
     router: Router, attribution: Attribution, engine: sa.Engine, costing: Costing
 ) -> None:
     router.book(SENT, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     before = rolled_up(engine)
     attribution.move(dict.fromkeys(IDS, GONE), now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert (before, {"sms": 0, "email": 0, "voice": 0}) == (moneys(engine), rolled_up(engine))
 
 
@@ -69,7 +69,7 @@ def test_what_left_before_it_was_costed_has_its_price_when_that_is_done(
     router.book([report()], now=NOW)
     attribution.move({"SM1": GONE}, now=NOW)
     before = moneys(engine)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert ({"sms": None}, {"sms": 26_700_000}) == (before, moneys(engine))
 
 
@@ -77,7 +77,7 @@ def test_the_api_tells_what_is_on_its_way(
     router: Router, attribution: Attribution, app: Flask, engine: sa.Engine, costing: Costing
 ) -> None:
     router.book([report()], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     attribution.move({"SM1": GONE}, now=NOW)
     headers = bearer(make_key(engine, Scope.TENANTS))
     answer = app.test_client().get("/api/admin/mappings", headers=headers).get_json()

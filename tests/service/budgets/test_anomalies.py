@@ -47,7 +47,7 @@ def use(intake: Intake, costing: Costing) -> Callable[..., None]:
                 for name, amount in days.items()
             ),
         )
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
 
     return use_days
 
@@ -91,7 +91,7 @@ def test_what_is_usual_after_all_is_listed_no_more(
         for n in (9, 16, 23)
     ]
     book(intake, *late)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     search.run(now=NOW)
     assert [] == listed(engine)
 

@@ -66,7 +66,7 @@ def used_today(intake: Intake) -> None:
 def test_a_check_says_what_is_reached_and_fails_where_all_is_spent(
     meterline: Run, engine: sa.Engine
 ) -> None:
-    Costing(engine, load_flat_map()).run(now=system_clock())
+    Costing(engine, load_flat_map()).run(clock=system_clock)
     meterline("budget", "set", "acme", "1")
     first = meterline("budget", "check")
     assert (0, "thresholds reached since the last time: 2") == (

@@ -172,7 +172,7 @@ def test_a_mail_is_usage_of_our_own_one_for_each_notice(
 ) -> None:
     reach(PAT, "kim@acme.example")
     delivery.run()
-    Costing(engine, load_flat_map()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(clock=lambda: NOW)
     assert [("budget_notice", 1, 2)] == mails(engine)
 
 
@@ -336,7 +336,7 @@ def test_a_sender_that_died_leaves_its_notice_to_the_next_one(
     assert 1 == delivery.run().sent  # the webhook alone: the mail is claimed
     clock.now += timedelta(minutes=1)
     assert 1 == delivery.run().sent
-    Costing(engine, load_flat_map()).run(now=NOW)
+    Costing(engine, load_flat_map()).run(clock=lambda: NOW)
     bodies = [orjson.loads(asked.body)["custom_args"] for asked in sendgrid.asked]
     assert ([{"meterline_notice": f"acme/{NOTICE}mail"}] * 2, [("budget_notice", 1, 1)]) == (
         bodies,

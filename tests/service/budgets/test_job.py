@@ -257,7 +257,7 @@ def test_what_is_priced_later_is_found_without_new_usage(
     set_one(thresholds=[50])
     intake.book([sms("SM-1", quantity=60)], only_tenant=None, now=NOW)
     budgeting.run(now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     budgeting.run(now=NOW)
     assert [("monthly", MONTH, 50)] == crossings(engine)
 

@@ -43,7 +43,7 @@ def make_busy(engine: sa.Engine, intake: Intake, costing: Costing, *, now: datet
     events = [*usual, ai_of("acme", 50, time=now.isoformat())]
     results = intake.book(events, only_tenant=None, now=now)
     assert {"stored"} == {str(result.status) for result in results}
-    costing.run(now=now)
+    costing.run(clock=lambda: now)
     rejection = CounterKey(Counter.INTAKE_REJECTIONS, ("missing_id",))
     with operator_session(engine, write=True) as session:
         write_counters(session, {rejection: 1, **count_request("/healthz", 200, 0.1)})

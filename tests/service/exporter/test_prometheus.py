@@ -51,7 +51,7 @@ def test_prometheus_sees_the_backlog_of_costing_come_and_go(
     prometheus = watch(export())
     waiting = "meterline_costing_backlog_events"
     wait_until(lambda: prometheus.value(waiting) == 3, "Prometheus has the backlog")
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     wait_until(lambda: prometheus.value(waiting) == 0, "it sees that the backlog is gone")
     since = f"{waiting} == 0 and meterline_costing_last_run_timestamp_seconds"
     assert 1 == len(prometheus.query(since))

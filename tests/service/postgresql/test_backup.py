@@ -64,7 +64,7 @@ def test_a_restored_ledger_has_its_walls(restored: sa.Engine) -> None:
 
 def test_a_restored_ledger_goes_on_and_agrees_with_itself(restored: sa.Engine) -> None:
     prices = load_flat_map()
-    Costing(restored, prices).run(now=NOW)
+    Costing(restored, prices).run(clock=lambda: NOW)
     assert [] == list(verify(restored, prices).differences)
 
 

@@ -105,8 +105,8 @@ def test_a_crash_amid_costing_leaves_the_batches_to_the_next_run(
         before_statement(engine, "INSERT INTO usage_rollups_daily", crash),
         pytest.raises(UnavailableError),
     ):
-        costing.run(now=NOW)
-    done = costing.run(now=NOW).batches
+        costing.run(clock=lambda: NOW)
+    done = costing.run(clock=lambda: NOW).batches
     assert (1, []) == (done, differences(engine, prices))
 
 
@@ -122,7 +122,7 @@ def test_a_crash_amid_an_export_cuts_it_and_the_next_one_is_whole(
     engine: sa.Engine, intake: Intake, costing: Costing, crash: Act
 ) -> None:
     post(intake, [sms(f"S{n}", feature=f"f{n}") for n in range(1200)])
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     with pytest.raises(UnavailableError):
         list(read_and_act(engine, crash))
     with tenant_session(engine, ACME) as session:
@@ -194,11 +194,11 @@ def test_whoever_dies_between_any_two_statements_leaves_a_ledger_that_ties(
     if name != "booking":
         post(intake, old)
     if name == "retention":
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
     retention = Retention(engine, days=90)
     act: Act = {
         "booking": lambda: post(intake, old),
-        "costing": lambda: costing.run(now=NOW),
+        "costing": lambda: costing.run(clock=lambda: NOW),
         "retention": lambda: [list(retention.take(due)) for due in retention.find_due(now=NOW)],
     }[name]
     for number in count(1):
@@ -211,7 +211,7 @@ def test_whoever_dies_between_any_two_statements_leaves_a_ledger_that_ties(
                 if len(sent) < number:
                     break
         assert [] == differences(engine, prices)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     report = verify(engine, prices)
     assert ((), [3, 0]) == (report.differences, [totals.events for totals in report.totals])
 
@@ -225,9 +225,9 @@ def test_two_workers_on_one_batch_cost_it_once_and_the_second_does_not_wait(
     with before_statement(
         engine,
         "INSERT INTO usage_rollups_daily",
-        lambda: costed.append(Costing(other, prices).run(now=NOW).batches),
+        lambda: costed.append(Costing(other, prices).run(clock=lambda: NOW).batches),
     ):
-        costed.append(costing.run(now=NOW).batches)
+        costed.append(costing.run(clock=lambda: NOW).batches)
     other.dispose()
     assert ([0, 1], []) == (costed, differences(engine, prices))
 

@@ -56,7 +56,7 @@ def count_differences(engine: sa.Engine, prices: FlatMap) -> int:
 def relay(engine: sa.Engine, intake: Intake, prices: FlatMap) -> Iterator[Relay]:
     """A relay that has two events and their figures to ship."""
     book(intake)
-    Costing(engine, prices, ships=True).run(now=NOW)
+    Costing(engine, prices, ships=True).run(clock=lambda: NOW)
     with closing(InfluxTwoStandIn()) as server:
         server.buckets["meterline"] = {"id": "b", "name": "meterline"}
         target = Target(url=server.url, token=TOKEN, org=ORG)
@@ -73,22 +73,22 @@ def test_costing(
 ) -> None:
     book(intake)
     give_up(database, "INSERT ON usage_rollups_daily")
-    done = costing.run(now=NOW).batches
+    done = costing.run(clock=lambda: NOW).batches
     assert (1, 0) == (done, count_differences(engine, prices))
 
 
 def test_a_rebuild(database: Database, intake: Intake, costing: Costing, engine: sa.Engine) -> None:
     book(intake)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     with tenant_session(engine, ACME, write=True) as session:
         session.connection.execute(sa.update(usage_rollups_daily).values(quantity=9))
     give_up(database, "UPDATE ON usage_rollups_daily")
-    assert 1 == costing.rebuild(ACME, now=NOW)
+    assert 1 == costing.rebuild(ACME, clock=lambda: NOW)
 
 
 def test_retention(database: Database, intake: Intake, costing: Costing, engine: sa.Engine) -> None:
     book(intake, "2025-06-01")
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     retention = Retention(engine, days=90)
     (due,) = retention.find_due(now=NOW)
     give_up(database, "INSERT ON usage_tombstones")
@@ -114,7 +114,7 @@ def test_a_lease_that_is_taken_again(
 ) -> None:
     relay.run()
     intake.book([sms("c")], only_tenant=None, now=NOW)
-    Costing(engine, prices, ships=True).run(now=NOW)
+    Costing(engine, prices, ships=True).run(clock=lambda: NOW)
     give_up(database, "UPDATE ON relay_state")
     assert 3 == relay.run().points
 
@@ -123,7 +123,7 @@ def test_a_day_that_is_made_due_again(
     database: Database, engine: sa.Engine, costing: Costing, intake: Intake
 ) -> None:
     book(intake)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     with operator_session(engine) as session:
         tenant = get_tenant(session, ACME)
     give_up(database, "UPDATE ON usage_tenant_days")

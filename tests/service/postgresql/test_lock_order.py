@@ -72,14 +72,14 @@ def stranger(
     del stored_order
     for day in DATES:
         book(intake, "first", day)
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
     with connect_as_driver(shared_database.url.replace("meterline@", "postgres@")) as session:
         yield session
 
 
 def cost(_engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     book(intake, "second", *DATES)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
 
 
 def mark(engine: sa.Engine, _intake: Intake, _costing: Costing) -> None:

@@ -176,7 +176,7 @@ def book(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
 
 def cost(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     book(engine, intake, costing)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
 
 
 def tell(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
@@ -206,7 +206,7 @@ def retain(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
         for n in range(100)
     ]
     intake.book(old, only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     retention = Retention(engine, days=90)
     # Of acme nothing was told, of t1 much was.
     for tenant_id in ("acme", "t1"):
@@ -216,7 +216,7 @@ def retain(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
 
 def ship(engine: sa.Engine, intake: Intake, costing: Costing) -> None:
     book(engine, intake, costing)
-    Costing(engine, load_flat_map(), ships=True).run(now=NOW)
+    Costing(engine, load_flat_map(), ships=True).run(clock=lambda: NOW)
     with closing(InfluxTwoStandIn()) as server:
         server.buckets["meterline"] = {"id": "b", "name": "meterline"}
         target = Target(url=server.url, token=TOKEN, org=ORG)

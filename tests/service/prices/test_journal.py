@@ -28,7 +28,7 @@ def changed(engine: sa.Engine, book: Book, intake: Any, prices: FlatMap) -> None
     intake.book([sms("c"), ai("d", tenant="karachi")], only_tenant=None, now=NOW)
     start = date(2026, 3, 9)
     lay(engine, rate("email_recipient", "0.5", starts_on=start, direction="inbound"))
-    Costing(engine, prices).run(now=LATER)
+    Costing(engine, prices).run(clock=lambda: LATER)
     lay(engine, rate("sms_segment", "0.01", starts_on=start), backdated=True)
     reprice(engine, prices)
 

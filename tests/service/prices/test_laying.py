@@ -247,7 +247,7 @@ def test_a_start_tomorrow_is_refused_where_usage_dated_ahead_was_rated(
     now = datetime(2026, 3, 10, 23, 58, tzinfo=UTC)
     ahead = sms("a", time="2026-03-11T00:01:00Z")
     intake.book([ahead], only_tenant=None, now=now)
-    costing.run(now=now)
+    costing.run(clock=lambda: now)
     tomorrow = date(2026, 3, 11)
     (fault,) = refuse(engine, rate("sms_segment", "0.0083", tomorrow, tenant="acme"), now=now)
     assert "and 1 rollup rows of 1 tenants are rated otherwise already" in fault
@@ -265,7 +265,7 @@ def test_unpriced_rows_of_a_closed_day_are_backpriced_and_journalled(
 ) -> None:
     book(sms("a", channel="email", direction="inbound", time="2026-02-01T12:00:00Z"))
     lay(engine, rate("email_recipient", "0.001", date(2026, 1, 1), direction="inbound"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     causes = [entry["cause"] for entry in journal(engine)]
     assert (1_000_000, "backprice") == (only_row(engine).estimated_cost, causes[-1])
 
@@ -288,7 +288,7 @@ def test_rated_rows_keep_their_cost_when_a_price_is_refused(
     book(sms("a"))
     before = rows(engine)
     refuse(engine, rate("sms_segment", "0.0083", YESTERDAY))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert before == rows(engine)
 
 

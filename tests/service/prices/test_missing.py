@@ -111,7 +111,7 @@ def test_it_can_be_of_some_dates(engine: sa.Engine) -> None:
 @pytest.mark.usefixtures("lacking")
 def test_what_has_got_a_price_is_missing_no_more(engine: sa.Engine, costing: Costing) -> None:
     lay(engine, rate("email_recipient", "0.001", date(2026, 1, 1), direction="inbound"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert ["flat"] == [each.state for each in read(engine)]
 
 

@@ -56,7 +56,7 @@ def test_late_usage_is_left_out_until_the_date_on_which_it_came(
 ) -> None:
     book(sms("a"))
     intake.book([sms("b")], only_tenant=None, now=NOW)
-    costing.run(now=noon(date(2026, 3, 20)))
+    costing.run(clock=lambda: noon(date(2026, 3, 20)))
     found = [figures(reported(engine, day)) for day in (date(2026, 3, 19), date(2026, 3, 20))]
     assert [[(1, 8_900_000)], [(2, 17_800_000)]] == found
 
@@ -65,7 +65,7 @@ def test_a_row_that_came_late_was_not_there_before(
     engine: sa.Engine, costing: Costing, intake: Any
 ) -> None:
     intake.book([sms("a")], only_tenant=None, now=NOW)
-    costing.run(now=noon(date(2026, 3, 20)))
+    costing.run(clock=lambda: noon(date(2026, 3, 20)))
     assert ([], 1) == (reported(engine, CLOSED), len(reported(engine, date(2026, 3, 20))))
 
 
@@ -84,11 +84,11 @@ def test_counts_that_no_repricing_names_are_told_as_they_were(
 ) -> None:
     book(sms("a"))
     intake.book([sms("b")], only_tenant=None, now=NOW)
-    costing.run(now=noon(date(2026, 3, 20)))
+    costing.run(clock=lambda: noon(date(2026, 3, 20)))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
     reprice(engine, prices)  # on 2026-04-09
     intake.book([sms("c")], only_tenant=None, now=NOW)
-    costing.run(now=noon(date(2026, 4, 20)))
+    costing.run(clock=lambda: noon(date(2026, 4, 20)))
     lay(engine, rate("sms_segment", "0.02", starts_on=date(2026, 3, 9), direction="outbound"),
         backdated=True)  # fmt: skip
     reprice(engine, prices, now=noon(date(2026, 5, 1)))
@@ -106,7 +106,7 @@ def test_the_count_before_a_row_was_repriced_first_is_that_before_it_was_late(
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
     reprice(engine, prices)  # on 2026-04-09
     intake.book([sms("b")], only_tenant=None, now=NOW)
-    costing.run(now=noon(date(2026, 4, 20)))
+    costing.run(clock=lambda: noon(date(2026, 4, 20)))
     assert [(1, 8_900_000)] == figures(reported(engine, CLOSED))
 
 
@@ -115,7 +115,7 @@ def test_usage_that_was_unpriced_is_an_unpriced_line_until_it_was_priced(
 ) -> None:
     book(sms("a", channel="email", direction="inbound"))
     dear = Costing(engine, other_book(email={"inbound": "0.5"}))
-    dear.run(now=noon(date(2026, 3, 20)))
+    dear.run(clock=lambda: noon(date(2026, 3, 20)))
     found = [figures(reported(engine, day)) for day in (CLOSED, date(2026, 3, 20))]
     assert [[(1, None)], [(1, 500_000_000)]] == found
 
@@ -125,7 +125,7 @@ def test_a_mended_row_still_says_what_it_wrongly_said(
 ) -> None:
     book(sms("a"))
     tamper(engine, "UPDATE usage_rollups_daily SET estimated_cost = 5")
-    costing.rebuild(now=noon(date(2026, 3, 20)))
+    costing.rebuild(clock=lambda: noon(date(2026, 3, 20)))
     found = [figures(reported(engine, day)) for day in (CLOSED, date(2026, 3, 20))]
     assert [[(1, 5)], [(1, 8_900_000)]] == found
 
@@ -140,7 +140,7 @@ def test_what_is_reported_after_the_last_change_is_what_is_exported_now(
         sms("d", channel="mms", source=...),
     )
     intake.book([sms("e"), sms("f", channel="voice")], only_tenant=None, now=NOW)
-    costing.run(now=noon(date(2026, 3, 20)))
+    costing.run(clock=lambda: noon(date(2026, 3, 20)))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
     reprice(engine, prices)
     assert exported(engine) == reported(engine, date(2026, 4, 9))
@@ -173,7 +173,7 @@ def test_the_same_is_told_over_http(
     services: Services, engine: sa.Engine, intake: Any, costing: Costing, prices: FlatMap
 ) -> None:
     intake.book([sms("a", time="2026-03-05T12:00:00Z")], only_tenant=None, now=NOW)
-    costing.run(now=noon(date(2026, 3, 6)))
+    costing.run(clock=lambda: noon(date(2026, 3, 6)))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 1)), backdated=True)
     reprice(engine, prices, now=NOW)
     client = create_app(services).test_client()

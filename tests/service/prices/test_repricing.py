@@ -119,7 +119,7 @@ def test_verify_follows_the_entries_of_repricings(
     reprice(engine, prices)
     # What comes after an entry begins where it ended: the next entry, or else the row.
     intake.book([sms("b")] * late, only_tenant=None, now=NOW)
-    Costing(engine, prices).run(now=MUCH_LATER)
+    Costing(engine, prices).run(clock=lambda: MUCH_LATER)
     sound = differences(engine, prices)
     text, json = ("::text", "::json") if engine.dialect.name == "postgresql" else ("", "")
     changed = f"replace(after{text}, '10000000', '7'){json}"
@@ -198,7 +198,7 @@ def test_pages_of_any_size_come_to_the_same(
     book(*(sms(str(n), time=f"2026-03-0{1 + n % 5}T12:00:00Z", feature=f"f{n}") for n in range(9)))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 3)), backdated=True)
     done = reprice(engine, prices)
-    again = Costing(engine, prices).rebuild(now=MUCH_LATER)
+    again = Costing(engine, prices).rebuild(clock=lambda: MUCH_LATER)
     assert (5, 0, []) == (done.rows, again, differences(engine, prices))
 
 

@@ -117,7 +117,7 @@ def test_a_repricing_that_is_killed_at_any_moment_is_finished_by_running_it_agai
         for tenant_id in TENANTS:
             add_tenant(session, tenant_id, name=tenant_id, now=NOW)
     intake.book(list(events()), only_tenant=None, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     campaign = Campaign(launcher, ledger, engine, prices, random.Random(seed), tmp_path)
     campaign.run(kills)
     rows = len(TENANTS) * ROWS

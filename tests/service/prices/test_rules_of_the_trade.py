@@ -38,7 +38,7 @@ def tell(engine: sa.Engine, rules: Rules, costing: Costing) -> Callable[..., int
 
     def book_and_cost(*told: Fact) -> int:
         Facts(engine, rules).book(ACME, told, now=NOW)
-        costing.run(now=NOW)
+        costing.run(clock=lambda: NOW)
         return cost(engine)
 
     return book_and_cost
@@ -74,7 +74,7 @@ def test_a_text_costs_its_segments(engine: sa.Engine, intake: Intake, costing: C
         for n, text in enumerate(texts)
     ]
     book(intake, *events)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     expected = {f"f{n}": 8_900_000 * segments for n, segments in enumerate(texts.values())}
     assert expected == {row.key.feature: row.estimated_cost for row in rows(engine)}
 
@@ -156,7 +156,7 @@ def test_details_of_tokens_are_billed_once(
 ) -> None:
     lay_catalogue(engine)
     book(intake, ai("a", metadata={"model": "gpt-5.6-sol", **metadata}))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert nanos == cost(engine)
 
 
@@ -178,7 +178,7 @@ def test_transcriptions_cost_their_seconds_and_calls_their_tokens(
 ) -> None:
     lay_catalogue(engine)
     book(intake, ai("a", metadata={"model": model, **metadata}))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     assert nanos == cost(engine)
 
 
@@ -203,7 +203,7 @@ def test_a_call_costs_the_price_of_the_tier_as_it_was_served(
     metadata = {"model": "o3", "input_tokens": 1000, "output_tokens": 1000, **tier}
     event = ai("a", time="2026-11-09T12:00:00Z", metadata=metadata)
     intake.book([event], only_tenant=None, now=late)
-    costing.run(now=late)
+    costing.run(clock=lambda: late)
     assert nanos == cost(engine)
 
 

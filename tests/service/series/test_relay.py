@@ -70,7 +70,7 @@ def test_a_correction_is_points_that_add_up_to_what_is_left(  # noqa: PLR0917 - 
     book(sms(quantity=3))
     ship()
     Facts(engine, rules).book(ACME, [fact(quantity=2)], now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     ship()
     summed = influx.query('SELECT sum("count"), sum("quantity") FROM "usage"')[0]["values"][0][1:]
     assert ([-1, 1, 1], [1, 2]) == (sorted(p["count"] for p in points(influx, "usage")), summed)
@@ -105,7 +105,7 @@ def test_a_tenants_day_tells_which_of_its_shares_are_not_known(
     influx: Influx, intake: Intake, engine: sa.Engine, ship: Ship
 ) -> None:
     book_only(intake, ai("a"), sms("in", channel="email", direction="inbound"), sms("s"))
-    Costing(engine, load_flat_map(ai_flat_fallback=False), ships=True).run(now=NOW)
+    Costing(engine, load_flat_map(ai_flat_fallback=False), ships=True).run(clock=lambda: NOW)
     ship()
     (found,) = points(influx, "usage_tenant_day")
     names = ("unpriced", "ai_unpriced", "twilio_unpriced")
@@ -206,7 +206,7 @@ def test_a_row_that_falls_to_zero_is_sent_as_zero(
     book(sms("a"))
     ship()
     tamper(engine, "DELETE FROM usage_metrics")
-    costing.rebuild(now=NOW)
+    costing.rebuild(clock=lambda: NOW)
     ship()
     (found,) = points(influx, "usage_cost")
     day = points(influx, "usage_tenant_day")[0]
@@ -232,12 +232,12 @@ def test_a_day_that_had_usage_before_it_began_keeps_the_plan_that_it_was_booked_
     tamper(engine, "UPDATE tenant_periods SET timezone = 'Etc/GMT-12'")  # its next day is at noon
     before = NOW - timedelta(minutes=2)
     intake.book([sms("early", time="2026-03-10T12:01:00Z")], only_tenant=None, now=before)
-    costing.run(now=before)
+    costing.run(clock=lambda: before)
     ship()
     with operator_session(engine, write=True) as session:
         change_tenant(session, ACME, plan="Elite", now=NOW - timedelta(minutes=1))
     book_only(intake, sms("late", time="2026-03-10T12:02:00Z"))
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     ship()
     plans = [[p["plan"] for p in points(influx, m)] for m in ("usage_cost", "usage_tenant_day")]
     assert [["Pro"], ["Pro"]] == plans
@@ -277,7 +277,7 @@ def test_where_no_influxdb_is_configured_nothing_accumulates(
     engine: sa.Engine, intake: Intake, prices: FlatMap
 ) -> None:
     book_only(intake, sms("a"))
-    Costing(engine, prices).run(now=NOW)
+    Costing(engine, prices).run(clock=lambda: NOW)
     assert 0 == count(engine, unshipped_batches)
 
 

@@ -67,7 +67,7 @@ def test_corrections_that_are_shipped_have_no_difference(
 ) -> None:
     told = [canceled(usage_id="a"), failed(usage_id="b"), fact(usage_id="old", quantity=4)]
     Facts(engine, rules).book(ACME, told, now=NOW)
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
     waiting = verify()
     ship()
     assert ([], []) == (waiting, verify())

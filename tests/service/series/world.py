@@ -184,7 +184,7 @@ def _ago(days: int) -> datetime:
 def _book(intake: Intake, costing: Costing, events: list[object]) -> None:
     results = intake.book(events, only_tenant=None, now=NOW)
     assert {"stored"} == {str(result.status) for result in results}
-    costing.run(now=NOW)
+    costing.run(clock=lambda: NOW)
 
 
 def _events(name: str) -> Iterator[object]:

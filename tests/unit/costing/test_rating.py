@@ -2,11 +2,13 @@ from datetime import date
 
 import pytest
 
+from costing.pricing.card import Amount, RateCard
 from costing.pricing.flat import build_flat_map, load_flat_map
 from costing.pricing.rating import UNPRICED, Rated, rate_usage
 from ledger.measures import Measures
 from ledger.money import Nanos
 from ledger.rollups import RollupKey, State
+from ledger.units import load_catalogue
 
 BOOK = load_flat_map()
 
@@ -46,6 +48,20 @@ def test_a_failed_message_is_unpriced_in_a_book_without_the_fee() -> None:
     )
     failed = key("sms")._replace(price_class="failed")
     assert UNPRICED == rate_usage(book, failed, Measures(quantity=1))
+
+
+TOKENS = [unit for unit in load_catalogue().units_of("ai", "standard") if unit.side]
+
+
+@pytest.mark.parametrize("part", [1, 3])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_each_kind_of_tokens_has_a_rate_of_its_own(part: int, sign: int) -> None:
+    # The kind at place n costs n nano-dollars for `part`, and was used 100 to the n times that.
+    amounts = {u.name: Amount(f"0.{n:09}", part) for n, u in enumerate(TOKENS, start=1)}
+    counts = {u.column: sign * part * 100**n for n, u in enumerate(TOKENS, start=1)}
+    expected = sign * sum(n * 100**n for n, _ in enumerate(TOKENS, start=1))
+    card = RateCard(source="operator", amounts=amounts)
+    assert expected == rate_usage(card, key("ai"), Measures(quantity=5, **counts)).cost
 
 
 def test_sums_below_zero_cost_less_than_nothing() -> None:
