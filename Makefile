@@ -5,6 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# What the tests of a module share is made once: they go to one worker, and the long ones begin.
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 # Where bytecode may not be written, each command that a test starts compiles the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -49,11 +52,11 @@ demo: setup ## Make 90 days of invented usage and serve them, with links to sign
 
 test: setup ## Run all tests; install missing servers where that is allowed
 	tests/servers/install
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest $(SPREAD)
 
 coverage: setup ## Run all tests and tell which branches none of them takes
 	tests/servers/install
-	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest $(SPREAD) --cov --cov-report=term:skip-covered
 
 soak: setup ## Run the long versions of the proofs
 	METERLINE_SOAK=1 $(BIN)/python -m pytest -m soak
