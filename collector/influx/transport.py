@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import orjson
 import urllib3
 
-from collector.influx.deadline import Deadline, build_pool
+from collector.deadline import Deadline, build_pool
 from collector.influx.errors import RejectedError, TooLargeError, read_answer, unfit_header
 from collector.influx.target import Target
 from ledger.errors import InvalidError, UnavailableError

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import orjson
 import urllib3
 
+from collector.deadline import Deadline, build_pool
 from collector.notices.sending import Attempt
 from collector.notices.signature import HEADER, sign
 from ledger.budget_notices import BudgetNotice
@@ -24,7 +25,7 @@ class WebhookSender:
     Args:
         url: of the receiver.
         secrets: that bodies are signed with.
-        timeout_seconds: of connecting, and of each wait for more of the answer.
+        timeout_seconds: of connecting, and of the answer up to the end of its headers.
         clock: for the time in the signature.
     """
 
@@ -34,7 +35,8 @@ class WebhookSender:
         self._url = url
         self._secrets = tuple(secrets)
         self._clock = clock
-        self._pool = urllib3.PoolManager(retries=False, timeout=timeout_seconds)
+        self._timeout = timeout_seconds
+        self._pool = build_pool(1)
 
     def send(self, notice: BudgetNotice) -> Attempt:
         """Send a notice; any 2xx takes it, 410 never will."""
@@ -44,12 +46,23 @@ class WebhookSender:
             ID_HEADER: orjson.loads(notice.document)["id"],
             HEADER: sign(body, self._secrets, at=self._clock()),
         }
+        deadline = Deadline(self._timeout)
         try:
-            response = self._pool.request(
-                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
-            )
+            with deadline.current():
+                response = self._pool.request(
+                    "POST",
+                    self._url,
+                    body=body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    redirect=False,
+                    preload_content=False,
+                )
         except urllib3.exceptions.HTTPError as error:
-            return Attempt(f"the receiver did not answer: {type(error).__name__}")
+            reason = "its time was over" if deadline.end() else type(error).__name__
+            return Attempt(f"the receiver did not answer: {reason}")
+        finally:
+            deadline.end()
         # What is in the answer is nobody's business here, however long it is.
         response.close()
         if response.status in _SUCCESS:

@@ -43,8 +43,7 @@ class Probe:
                 return self._is_up
             if self._asking is None:
                 self._asking = Event()
-                # Beside the request: the timeout of a socket is that of one read, and an answer
-                # that trickles in has many.
+                # Beside the request: looking up the name of a host can take as long as it likes.
                 Thread(target=self._ask, args=(self._asking,), name=THREAD, daemon=True).start()
             asking = self._asking
         if asking.wait(self._patience):

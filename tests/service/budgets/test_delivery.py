@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 
 import orjson
@@ -25,6 +25,7 @@ from ledger.tenants import change_tenant, close_tenant
 from tests.builders import NOW
 from tests.costed import ACME, rows
 from tests.processes import wait_until
+from tests.servers.faults import Drip
 from tests.service.budgets.conftest import PAT, SetBudget, Spend, ids, notices
 from tests.standins.server import Answer, StandIn
 
@@ -266,6 +267,18 @@ def test_a_receiver_that_is_not_there_is_asked_again_and_holds_up_no_mail(
         [reason for _, reason in done.failures],
     )
     assert (1, (1, 0)) == (len(sendgrid.asked), waiting(engine))
+
+
+def test_a_receiver_whose_answer_drips_in_holds_nobody_up(
+    reach: Reach, engine: sa.Engine, clock: Hands
+) -> None:
+    reach()
+    answer = b"HTTP/1.1 200 OK\r\nX-Filler: %s\r\n\r\n" % (b"x" * 600)
+    with closing(Drip(answer, pause=0.1)) as drip:  # a minute, and each byte comes in time
+        sender = WebhookSender(drip.url, SECRETS, timeout_seconds=0.3, clock=clock)
+        done = Delivery(engine, {Medium.WEBHOOK: sender.send}, clock=clock).run()
+    reasons = [reason for _, reason in done.failures]
+    assert ["the receiver did not answer: its time was over"] == reasons
 
 
 def test_after_a_failure_others_of_the_medium_wait_for_the_next_run(

@@ -112,11 +112,14 @@ def test_that_grafana_does_not_answer_is_asked_once_in_some_seconds(
 
 
 def test_an_answer_that_trickles_in_is_none(grafana: GrafanaStandIn, probe: Probe) -> None:
-    # Every part of it comes in time, and the whole does not.
-    trickle = Answer([b" "] * 20 + [b"{}"], pause=0.1, headers={"content-type": "application/json"})
+    # Every part of it comes in time, and the whole would take a minute.
+    parts = [b" "] * 600 + [b"{}"]
+    trickle = Answer(parts, pause=0.1, headers={"content-type": "application/json"})
     with grafana.failing(Fault("GET", re.compile("/health"), trickle)):
         assert not probe.is_up()
-        wait_until(lambda: THREAD not in {one.name for one in enumerate_threads()}, "it came")
+        wait_until(
+            lambda: THREAD not in {one.name for one in enumerate_threads()}, "nobody waits for it"
+        )
         assert not probe.is_up()
 
 

@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
@@ -19,6 +20,7 @@ from ledger.session import operator_session
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant, change_tenant
 from tests.builders import NOW
+from tests.servers.faults import Drip
 from tests.service.grafana.conftest import Moving, render, tenant_of
 from tests.standins.grafana_api import MAIN_ORG, Fault, GrafanaStandIn, told
 from tests.standins.server import Answer, Asked
@@ -407,6 +409,17 @@ def test_a_grafana_that_is_slow_is_given_up(
     with pytest.raises(UnavailableError, match="did not answer in time"):
         job.provision(tenant_of(engine, "acme"))
     released.set()
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Filler: "])
+def test_a_grafana_whose_answer_drips_in_is_given_up(
+    engine: sa.Engine, target: Target, clock: Moving, head: bytes
+) -> None:
+    with closing(Drip(head + b" " * 2000, pause=0.03)) as drip:  # each byte comes in time
+        slow = replace(target, url=drip.url, timeout_seconds=0.3)
+        job = Provisioner(engine, slow, render=render, clock=clock)
+        with pytest.raises(UnavailableError, match="did not answer in time"):
+            job.provision(tenant_of(engine, "acme"))
 
 
 def test_a_board_that_somebody_saves_meanwhile_is_read_again(

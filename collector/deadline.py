@@ -58,8 +58,13 @@ class Deadline:
 def build_pool(connections: int) -> urllib3.PoolManager:
     """Return a pool whose connections are watched by the deadline of who waits for them."""
     pool = urllib3.PoolManager(retries=False, maxsize=connections)
-    pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    watch_connections(pool)
     return pool
+
+
+def watch_connections(pool: urllib3.PoolManager) -> None:
+    """Let a pool that somebody else made have such connections, from the next one on."""
+    pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
