@@ -37,7 +37,7 @@ class MissingPriceAnswer(BaseModel):
     price_class: str
     tenants: int = Field(description="How many tenants have such usage")
     rows: int = Field(description="Rollup rows")
-    events: int = Field(description="Usages; corrections carry a sign")
+    count: int = Field(description="Usages; corrections carry a sign")
     quantity: int = Field(description="Segments, messages, minutes, recipients, or tokens")
 
 

@@ -78,7 +78,7 @@ def missing(tenant_id: str | None, first: datetime | None, last: datetime | None
             each.direction,
             each.model or "",
             each.price_class,
-            *(str(n) for n in (each.tenants, each.rows, each.events, each.quantity)),
+            *(str(n) for n in (each.tenants, each.rows, each.count, each.quantity)),
         )
         for each in found
     ]

@@ -33,7 +33,7 @@ class MissingPrice:
     Attributes:
         tenants: how many have such usage.
         rows: rollup rows.
-        events: usages; corrections carry a sign.
+        count: usages; corrections carry a sign.
         quantity: segments, messages, minutes, recipients, or tokens of all kinds.
     """
 
@@ -44,7 +44,7 @@ class MissingPrice:
     price_class: str
     tenants: int
     rows: int
-    events: int
+    count: int
     quantity: int
 
 
@@ -82,7 +82,7 @@ def _read(
             *_KEY,
             sa.func.count(sa.distinct(_ROW.tenant_id)).label("tenants"),
             sa.func.count().label("rows"),
-            whole_sum(_ROW["count"]).label("events"),
+            whole_sum(_ROW["count"]).label("count"),
             whole_sum(_ROW.quantity).label("quantity"),
         )
         .where(*conditions)
@@ -94,4 +94,4 @@ def _read(
 
 def _place(found: MissingPrice) -> tuple[object, ...]:
     key = (found.channel, found.direction, found.model or "", found.price_class)
-    return (found.state is not Lack.UNPRICED, -found.events, -found.quantity, key)
+    return (found.state is not Lack.UNPRICED, -found.count, -found.quantity, key)

@@ -69,7 +69,7 @@ def test_usage_is_summed_by_kind(engine: sa.Engine) -> None:
             unpriced.model,
             unpriced.tenants,
             unpriced.rows,
-            unpriced.events,
+            unpriced.count,
             unpriced.quantity,
         )
     ]
@@ -79,7 +79,7 @@ def test_usage_is_summed_by_kind(engine: sa.Engine) -> None:
         flat.price_class,
         flat.tenants,
         flat.rows,
-        flat.events,
+        flat.count,
         flat.quantity,
     )
 
@@ -99,13 +99,13 @@ def test_the_most_is_told_first_and_what_is_unpriced_before_what_is_flat(
 
 @pytest.mark.usefixtures("lacking")
 def test_it_can_be_of_one_tenant(engine: sa.Engine) -> None:
-    assert [1] == [each.events for each in read(engine, tenant_id=TenantId("karachi"))]
+    assert [1] == [each.count for each in read(engine, tenant_id=TenantId("karachi"))]
 
 
 @pytest.mark.usefixtures("lacking")
 def test_it_can_be_of_some_dates(engine: sa.Engine) -> None:
     week = DateRange.inclusive(date(2026, 3, 1), date(2026, 3, 7))
-    assert [("email", 1), ("ai", 1)] == [(e.channel, e.events) for e in read(engine, dates=week)]
+    assert [("email", 1), ("ai", 1)] == [(e.channel, e.count) for e in read(engine, dates=week)]
 
 
 @pytest.mark.usefixtures("lacking")
