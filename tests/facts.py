@@ -1,14 +1,17 @@
 """Builds facts, and reads what usages come to in the ledger."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from collector.facts.fact import Fact, Rank, Verdict
+from collector.events import Rules
+from collector.facts.booking import book_facts
+from collector.facts.check import check_fact
+from collector.facts.fact import Booked, Fact, Rank, Verdict
 from ledger.models import usage_metrics
-from ledger.session import tenant_session
+from ledger.session import insist, tenant_session
 from ledger.tenant import TenantId
 
 ACME = TenantId("acme")
@@ -17,6 +20,39 @@ TOLD = datetime(2026, 3, 9, 12, 0, 5, tzinfo=UTC)
 
 _RAW = usage_metrics.c
 Figures = tuple[Any, ...]
+
+
+class Facts:
+    """Books facts of a tenant that is known: in production `Router` finds out whose they are.
+
+    Args:
+        engine: of the ledger.
+        rules: what facts are checked against, the same as events.
+    """
+
+    def __init__(self, engine: sa.Engine, rules: Rules) -> None:
+        self._engine = engine
+        self._rules = rules
+
+    def book(self, tenant_id: TenantId, facts: Sequence[Fact], *, now: datetime) -> list[Booked]:
+        """Book facts of a tenant in one transaction; return what became of each, in order.
+
+        A tenant that has closed can have them: what was used before it closed is told afterwards.
+
+        Raises:
+            InvalidError: with the field at fault; none of the facts is booked.
+            MissingError: `unknown_tenant`.
+            UnavailableError: the ledger did not answer. Sending all again is safe.
+        """
+        checked = [check_fact(fact, rules=self._rules, now=now) for fact in facts]
+        if not checked:
+            return []
+
+        def book() -> list[Booked]:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                return book_facts(session, checked, now=now)
+
+        return insist(book)
 
 
 def fact(status: str = "delivered", **changes: Any) -> Fact:

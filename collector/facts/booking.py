@@ -4,10 +4,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-import sqlalchemy as sa
-
-from collector.events import Rules
-from collector.facts.check import check_fact
 from collector.facts.effective import DatedFact, Usage, counts_for, find_effective
 from collector.facts.fact import Booked, Fact
 from collector.facts.reconcile import settle
@@ -24,42 +20,9 @@ from collector.facts.store import (
     read_known,
 )
 from ledger.batches import add_batch
-from ledger.session import TenantSession, insist, tenant_session
-from ledger.tenant import Tenant, TenantId
+from ledger.session import TenantSession
+from ledger.tenant import Tenant
 from ledger.tenants import get_own_tenant
-
-
-class Facts:
-    """Books facts of any tenant.
-
-    Args:
-        engine: of the ledger.
-        rules: what facts are checked against, the same as events.
-    """
-
-    def __init__(self, engine: sa.Engine, rules: Rules) -> None:
-        self._engine = engine
-        self._rules = rules
-
-    def book(self, tenant_id: TenantId, facts: Sequence[Fact], *, now: datetime) -> list[Booked]:
-        """Book facts of a tenant in one transaction; return what became of each, in order.
-
-        A tenant that has closed can have them: what was used before it closed is told afterwards.
-
-        Raises:
-            InvalidError: with the field at fault; none of the facts is booked.
-            MissingError: `unknown_tenant`.
-            UnavailableError: the ledger did not answer. Sending all again is safe.
-        """
-        checked = [check_fact(fact, rules=self._rules, now=now) for fact in facts]
-        if not checked:
-            return []
-
-        def book() -> list[Booked]:
-            with tenant_session(self._engine, tenant_id, write=True) as session:
-                return book_facts(session, checked, now=now)
-
-        return insist(book)
 
 
 def book_facts(session: TenantSession, facts: Sequence[Fact], *, now: datetime) -> list[Booked]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import ExportLine, read_export
 from costing.job import Costing
@@ -22,6 +21,7 @@ from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant
 from tests.builders import NOW
+from tests.facts import Facts
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
 

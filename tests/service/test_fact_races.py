@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.facts.fact import Booked, Fact
 from collector.intake import Intake
 from costing.job import Costing
@@ -19,7 +18,7 @@ from ledger.engine import create_ledger_engine
 from ledger.models import usage_balances, usage_batches, usage_facts, usage_metrics
 from tests.builders import NOW, sms
 from tests.costed import book, differences, rows
-from tests.facts import ACME, canceled, count_rows, fact, failed, net_figures, sent
+from tests.facts import ACME, Facts, canceled, count_rows, fact, failed, net_figures, sent
 from tests.interleaving import at_once, before_statement
 
 IDS = [f"SM{n:02}" for n in range(40)]

@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.facts.fact import Booked, Fact
 from collector.intake import Intake
 from costing.export import read_export, write_csv
@@ -25,6 +24,7 @@ from tests.builders import NOW, ai, sms
 from tests.costed import differences, journal, rows, tamper
 from tests.facts import (
     ACME,
+    Facts,
     Figures,
     canceled,
     count_rows,

@@ -6,7 +6,6 @@ import pytest
 import sqlalchemy as sa
 
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.job import Costing
 from costing.pricing.flat import FlatMap
@@ -18,7 +17,7 @@ from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.costed import ACME, differences, tamper
 from tests.costed import book as book_only
-from tests.facts import fact
+from tests.facts import Facts, fact
 
 HOUR = usage_rollups_hourly.c
 LONG_AGO = (NOW - timedelta(days=HOURS_DAYS + 2)).isoformat()

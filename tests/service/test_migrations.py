@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from cli import schema
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.export import read_export, write_csv
 from costing.job import Costing
@@ -29,7 +28,7 @@ from ledger.session import operator_session, owner_session, tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import change_tenant, list_tenants
 from tests.builders import NOW, ai, sms
-from tests.facts import fact
+from tests.facts import Facts, fact
 from tests.servers.postgresql import PostgreSql
 from tests.statements import change_schema
 

@@ -20,7 +20,6 @@ import sqlalchemy as sa
 from collector.attribution.job import Attribution
 from collector.attribution.routing import Report, Router
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.facts.claim import Claim, ClaimKind
 from collector.influx.target import Target
 from collector.influx.writer import Writer
@@ -52,7 +51,7 @@ from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant, get_own_tenant, look_up_tenant
 from tests.builders import NOW, ai, sms
-from tests.facts import fact
+from tests.facts import Facts, fact
 from tests.servers.influx_stand_in import ORG, TOKEN, InfluxTwoStandIn
 from tests.servers.postgresql import Database, PostgreSql
 from tests.service.exporter.spend import WATCH

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.intake import Intake
 from costing.budgets.budget import parse_budget
 from costing.budgets.changing import set_budget
@@ -23,7 +22,7 @@ from ledger.tenant import TenantId
 from ledger.walls import TENANT_MAY, TENANT_MAY_NOT
 from tests.builders import NOW, ai, sms
 from tests.conftest import Book
-from tests.facts import fact
+from tests.facts import Facts, fact
 from tests.servers.postgresql import connect_as_driver
 
 pytestmark = pytest.mark.ledger("postgresql")

@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.facts.fact import Fact
 from collector.intake import Intake
 from collector.webhooks.claims import Ignored, Notice, Scope
@@ -21,7 +20,7 @@ from ledger.session import operator_session
 from meterline.segments import count_segments
 from tests.builders import NOW, ai, sms
 from tests.costed import ACME, book, rows
-from tests.facts import processed
+from tests.facts import Facts, processed
 from tests.webhooks import call_status, inbound_message, status_callback
 
 FEE = 1_000_000

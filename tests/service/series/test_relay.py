@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 
 from collector.events import Rules
-from collector.facts.booking import Facts
 from collector.influx.target import Target
 from collector.intake import Intake
 from collector.relay import store
@@ -22,7 +21,7 @@ from tests.builders import NOW, ai, sms
 from tests.conftest import Book
 from tests.costed import ACME, tamper
 from tests.costed import book as book_only
-from tests.facts import fact
+from tests.facts import Facts, fact
 from tests.servers.influx import Influx
 from tests.service.series.conftest import Ship, make_relay
 
