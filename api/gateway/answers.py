@@ -80,7 +80,11 @@ def _add(series: _Series, part: dict[str, Any]) -> None:
 
 
 def _measurements(show: ShowNames, _databases: Sequence[str]) -> _Series:
-    names = [name for name in MEASUREMENTS if (show.containing or "") in name]
+    names = [
+        name
+        for name in MEASUREMENTS
+        if show.named in {None, name} and (show.containing or "") in name
+    ]
     values = [[name] for name in _cut(names, show.window)]
     return [{"name": "measurements", "columns": ["name"], "values": values}] if values else []
 
