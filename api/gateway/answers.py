@@ -14,6 +14,7 @@ from ledger.errors import InvalidError, shorten
 Result = dict[str, Any]
 """What one statement came to: its series, without the number of the statement."""
 
+_Series = list[dict[str, Any]]
 _Item = TypeVar("_Item")
 
 _POLICY = ("autogen", "0s", "168h0m0s", 1, True)
@@ -29,13 +30,13 @@ def join_documents(documents: Sequence[bytes]) -> Result:
         InvalidError: `influx_refused`, with InfluxDB's reason.
         BadUpstreamError: `influx_unavailable`.
     """
-    series: list[dict[str, Any]] = []
-    for document in documents:
-        for result in _read_results(document):
-            if "error" in result:
-                raise _read_error(str(result["error"]))
-            for part in result.get("series") or ():
-                _add(series, part)
+    series: _Series = []
+    try:
+        # Nothing at all is no answer: InfluxDB says so where there are no points.
+        for document in documents or (b"",):
+            _add_document(series, orjson.loads(document))
+    except (AttributeError, KeyError, TypeError, orjson.JSONDecodeError):
+        raise BadUpstreamError("influx_unavailable", "what answers is no InfluxDB") from None
     return {"series": series} if series else {}
 
 
@@ -50,15 +51,13 @@ def list_names(show: ShowNames, databases: Sequence[str]) -> Result:
     return {"series": found} if (found := _LISTS[show.subject](show, databases)) else {}
 
 
-def _read_results(document: bytes) -> list[Result]:
-    try:
-        found = orjson.loads(document)
-        if "error" in found:
-            raise _read_error(str(found["error"]))
-        results: list[Result] = found["results"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise BadUpstreamError("influx_unavailable", "what answers is no InfluxDB") from None
-    return results
+def _add_document(series: _Series, document: Any) -> None:
+    for result in (document, *document.get("results", ())):
+        if "error" in result:
+            raise _read_error(str(result["error"]))
+    for result in document["results"]:
+        for part in result.get("series") or ():
+            _add(series, part)
 
 
 def _read_error(reason: str) -> InvalidError | BadUpstreamError:
@@ -68,7 +67,7 @@ def _read_error(reason: str) -> InvalidError | BadUpstreamError:
     return InvalidError("influx_refused", f"InfluxDB refuses the query: {told}")
 
 
-def _add(series: list[dict[str, Any]], part: dict[str, Any]) -> None:
+def _add(series: _Series, part: dict[str, Any]) -> None:
     """Add a part of a series to the one that it continues, or begin one."""
     part.pop("partial", None)
     last = series[-1] if series else None
@@ -80,11 +79,12 @@ def _add(series: list[dict[str, Any]], part: dict[str, Any]) -> None:
         series.append(part)
 
 
-_Series = list[dict[str, Any]]
-
-
 def _measurements(show: ShowNames, _databases: Sequence[str]) -> _Series:
-    names = [name for name in MEASUREMENTS if (show.containing or "") in name]
+    names = [
+        name
+        for name in MEASUREMENTS
+        if show.named in {None, name} and (show.containing or "") in name
+    ]
     values = [[name] for name in _cut(names, show.window)]
     return [{"name": "measurements", "columns": ["name"], "values": values}] if values else []
 

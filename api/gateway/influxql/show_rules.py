@@ -1,6 +1,7 @@
 """Rules of SHOW."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from lark import Token, Transformer, v_args
@@ -24,14 +25,9 @@ class ShowRules(Transformer[Token, Any]):
         return ShowNames(subject=Subject.RETENTION_POLICIES, database=database)
 
     def show_measurements(
-        self, database: str | None, wanted: str | None, _where: Where, *window: int | None
+        self, database: str | None, wanted: ShowNames, _where: Where, *window: int | None
     ) -> ShowNames:
-        return ShowNames(
-            subject=Subject.MEASUREMENTS,
-            containing=wanted,
-            database=database,
-            window=_window(*window),
-        )
+        return replace(wanted, database=database, window=_window(*window))
 
     def tag_keys(
         self, database: str | None, names: tuple[str, ...], _where: Where, *window: int | None
@@ -77,17 +73,17 @@ class ShowRules(Transformer[Token, Any]):
     def origin(self, names: tuple[str, ...] = ()) -> tuple[str, ...]:
         return names
 
-    def any_measurement(self) -> None:
-        return None
+    def any_measurement(self) -> ShowNames:
+        return ShowNames(subject=Subject.MEASUREMENTS)
 
-    def one_measurement(self, name: str) -> str:
-        return name
+    def one_measurement(self, name: str) -> ShowNames:
+        return ShowNames(subject=Subject.MEASUREMENTS, named=name)
 
-    def measurements_like(self, operator: Token, body: Token) -> str:
+    def measurements_like(self, operator: Token, body: Token) -> ShowNames:
         found = _PLAIN_PATTERN.fullmatch(body)
         if operator != "=~" or found is None:
             raise refuse("MEASUREMENT is compared with a name, or with =~ and a part of one")
-        return found[1].lower()
+        return ShowNames(subject=Subject.MEASUREMENTS, containing=found[1].lower())
 
     def keys(self, *names: str) -> tuple[str, ...]:
         return names

@@ -221,6 +221,7 @@ class ShowNames:
     Attributes:
         subject: what is listed.
         measurements: those that were asked for; none: all.
+        named: the one measurement to list, if it is there.
         containing: a part of the name of a measurement, in any case.
         database: what came after `ON`.
         window: how many, and from where on.
@@ -228,6 +229,7 @@ class ShowNames:
 
     subject: Subject
     measurements: tuple[str, ...] = ()
+    named: str | None = None
     containing: str | None = None
     database: str | None = None
     window: Window = Window()

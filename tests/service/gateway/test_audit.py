@@ -3,6 +3,8 @@
 import hashlib
 import logging
 import re
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +13,9 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.services import Services
 from ledger.keys import Scope
+from ledger.settings import Settings
 from tests.access import make_key
+from tests.servers.faults import FaultProxy, Reply
 from tests.service.gateway.points import ACME
 
 pytestmark = pytest.mark.ledger("sqlite")
@@ -112,3 +116,27 @@ def test_a_route_that_is_not_there_leaves_a_line(
 def test_other_routes_leave_none(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     client.get("/healthz")
     assert [] == lines(caplog)
+
+
+def test_a_line_tells_the_milliseconds_that_influxdb_took(
+    services: Services, engine: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with closing(FaultProxy("http://127.0.0.1:9")) as slow:
+        slow.rule = lambda _request: Reply(200, b'{"results":[{"statement_id":0}]}', delay=0.2)
+        app = create_app(replace(services, settings=Settings(influx_url=slow.url)))
+        headers = {"Authorization": f"Token {make_key(engine, Scope.SERIES, tenant=ACME)}"}
+        app.test_client().get(PATH, query_string={"q": TEXT}, headers=headers)
+    (taken,) = re.findall(r"status=200 ms=(\d+) ", caplog.text)
+    assert 200 <= int(taken) < 60_000
+
+
+def test_a_line_is_written_once_also_where_other_logs_are_quiet(
+    gateway_services: Services,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.WARNING)
+    create_app(gateway_services)
+    create_app(gateway_services).test_client().get(PATH, query_string={"q": TEXT})
+    assert 1 == capsys.readouterr().err.count("gateway query: tenant=- caller=- status=401")

@@ -91,11 +91,28 @@ def test_an_operators_key_sees_all_tenants(ask: Ask) -> None:
     assert ACMES_SUM * 1_000_004 == values_of(ask(SUM, None))[0][1]
 
 
-@pytest.mark.parametrize("epoch", ["ns", "u", "ms", "s", "m", "h", ""])
+@pytest.mark.parametrize("epoch", ["ns", "u", "µ", "ms", "s", "m", "h", ""])
 def test_an_answer_is_the_one_that_influxdb_gives(ask: Ask, series: Influx, epoch: str) -> None:
     text = SUM.replace(" WHERE", " WHERE tenant = 'acme' AND")
     direct = series.post("/query", db="meterline", q=text, epoch=epoch)
     assert orjson.loads(direct.body) == orjson.loads(ask(SUM, epoch=epoch).data)
+
+
+@pytest.mark.parametrize(
+    ("sources", "groups"),
+    [
+        ("usage_cost", "channel, feature"),
+        ("usage, usage_cost", "direction"),
+        ("usage_cost", "time(12h), channel fill(0)"),
+    ],
+)
+def test_series_of_several_groups_or_measurements_are_those_of_influxdb(
+    ask: Ask, series: Influx, sources: str, groups: str
+) -> None:
+    text = f"SELECT sum(count) FROM {sources} WHERE {BEGUN} GROUP BY {groups}"
+    own = text.replace(" WHERE", " WHERE tenant = 'acme' AND")
+    direct = series.post("/query", db="meterline", q=own, epoch="ms")
+    assert orjson.loads(direct.body) == orjson.loads(ask(text).data)
 
 
 def test_a_series_that_comes_in_parts_is_one_series(ask: Ask, series: Influx) -> None:
@@ -143,6 +160,11 @@ def test_the_lists_of_measurements_and_policies_are_what_influxdb_has(
         ("SHOW MEASUREMENTS WITH MEASUREMENT =~ /(?i)CoSt/ LIMIT 100", ["usage_cost"]),
         ("SHOW MEASUREMENTS WHERE channel = 'sms' LIMIT 1 OFFSET 1", ["usage_cost"]),
         ("SHOW MEASUREMENTS WITH MEASUREMENT = usage_tenant_day", ["usage_tenant_day"]),
+        ("SHOW MEASUREMENTS WITH MEASUREMENT = usage", ["usage"]),
+        ("SHOW MEASUREMENTS WITH MEASUREMENT = nothing", []),
+        ("SHOW TAG KEYS ON meterline FROM usage_tenant_day LIMIT 1", ["plan"]),
+        ("SHOW TAG KEYS FROM usage WHERE channel = 'sms' LIMIT 1 OFFSET 2", ["feature"]),
+        ("SHOW FIELD KEYS ON meterline FROM usage_tenant_day LIMIT 1 OFFSET 4", ["string"]),
         ("SHOW DATABASES", ["meterline"]),
         ("SHOW TAG VALUES FROM usage_tenant_day WITH KEY = tenant", ["acme"]),
         ("SHOW TAG VALUES WITH KEY = feature WHERE channel = 'sms' LIMIT 1", ["broadcast"]),
@@ -228,6 +250,7 @@ def test_a_signed_in_browser_is_refused(client: FlaskClient, engine: sa.Engine) 
         {"q": SUM, "epoch": "d"}, {"q": SUM, "params": "{}"}, {"q": SUM, "tenant": "karachi"},
         {"q": SUM, "chunk_size": "1"}, {"q": [SUM, SUM]}, {"q": SUM, "db": ["meterline", "x"]},
         {"q": "DROP DATABASE meterline"}, {"q": "SHOW DATABASES ON x"},
+        {"q": "SHOW TAG KEYS FROM elsewhere"},
         {"q": SUM, **{f"x{number}": "" for number in range(30)}},
     ],
 )  # fmt: skip
@@ -236,6 +259,45 @@ def test_a_request_that_is_not_taken_is_told_so(
 ) -> None:
     response = client.get(PATH, query_string=parameters, headers=token(engine))
     assert 400 == error_of(response)[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["SHOW MEASUREMENTS ON elsewhere", "SHOW TAG VALUES ON elsewhere WITH KEY = plan"]
+)
+def test_no_list_is_that_of_another_database(ask: Ask, text: str) -> None:
+    assert (400, "there is no such database; there is meterline") == error_of(ask(text))
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"rp": ""}, {"chunked": "true"}, {"pretty": "true"}, {"db": "", "epoch": "ms"}]
+)
+def test_what_clients_of_influxdb_add_changes_no_figure(
+    client: FlaskClient, engine: sa.Engine, parameters: dict[str, str]
+) -> None:
+    query = {"q": SUM, **parameters}
+    response = client.get(PATH, query_string=query, headers=token(engine))
+    assert ACMES_SUM == values_of(response)[0][1]
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "media_type"),
+    [
+        ({}, urlencode({"q": SUM}), f"{FORM}; charset=utf-8"),
+        ({"q": SUM}, "", FORM),
+        ({"q": SUM}, "", None),
+    ],
+)
+def test_a_post_may_name_a_charset_or_have_no_body(
+    client: FlaskClient,
+    engine: sa.Engine,
+    query: dict[str, str],
+    body: str,
+    media_type: str | None,
+) -> None:
+    response = client.post(
+        PATH, query_string=query, data=body, content_type=media_type, headers=token(engine)
+    )
+    assert ACMES_SUM == values_of(response)[0][1]
 
 
 @pytest.mark.parametrize(
@@ -300,6 +362,8 @@ def test_no_statement_runs_before_all_are_read(
         (Reply(404, b"<html>"), 502),
         (Reply(200, b"<html>"), 502),
         (Reply(200, b"[]"), 502),
+        (Reply(200, b'{"results":null}'), 502),
+        (Reply(200, b""), 502),
         (Reply(200, b'{"results":[{"error":"panic: goroutine 5"}]}'), 502),
         (Reply(500, b'{"error":"oh"}'), 503),
         (Reply(503, b""), 503),

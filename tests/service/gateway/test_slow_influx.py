@@ -58,6 +58,23 @@ def test_an_answer_that_drips_in_is_given_up_in_time(
     )
 
 
+def test_all_statements_of_a_query_have_one_time_together(
+    services: Services, engine: sa.Engine
+) -> None:
+    with closing(FaultProxy("http://127.0.0.1:9")) as slow:
+        # One answer comes within the time, two after each other do not.
+        slow.rule = lambda _request: Reply(200, _ANSWER, delay=0.6)
+        settings = Settings(influx_url=slow.url, gateway_timeout_seconds=1.0)
+        client = create_app(replace(services, settings=settings)).test_client()
+        headers = {"Authorization": f"Token {make_key(engine, Scope.SERIES, tenant=ACME)}"}
+        text = "SHOW TAG VALUES WITH KEY = feature"
+        told = [
+            client.get(PATH, query_string={"q": query}, headers=headers).status_code
+            for query in (text, f"{text}; {text}")
+        ]
+    assert [200, 503] == told
+
+
 class Crowd:
     """Queries over connections of their own, each of which waits for its answer."""
 

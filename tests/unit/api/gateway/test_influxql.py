@@ -98,6 +98,20 @@ TAKEN = [
         f'SELECT "cost" {FROM} {ACME} AND {LAST_HOUR} GROUP BY *',
     ),
     Taken(
+        "SELECT s FROM (SELECT SUM(cost) AS s FROM usage_cost WHERE time >= now() - 3h),"
+        " (SELECT max(cost) AS s FROM usage_cost WHERE time < now() - 30m) WHERE time >= now() - 1h"
+        " ORDER BY time LIMIT 100000;",
+        f'SELECT "s" FROM (SELECT sum("cost") AS "s" {FROM} {ACME} AND {LAST_HOUR}),'
+        f' (SELECT max("cost") AS "s" {FROM} {ACME} AND time >= {NOW_NANOS - HOUR}'
+        f" AND time < {NOW_NANOS - HOUR // 2}) WHERE {LAST_HOUR} ORDER BY time ASC LIMIT 100000",
+    ),
+    Taken(
+        "SELECT sum(cost) FROM usage_cost WHERE channel <> 'a' AND time >= now() - 1h"
+        " GROUP BY time(1d, -6h) FILL(NULL)",
+        f'SELECT sum("cost") {FROM} ({ACME}) AND ("channel" != \'a\') AND {LAST_HOUR}'
+        " GROUP BY time(1d, -6h) fill(null)",
+    ),
+    Taken(
         'SHOW TAG VALUES FROM "usage" WITH KEY = "feature" WHERE "channel" = \'sms\' LIMIT 10',
         'SHOW TAG VALUES FROM "usage" WITH KEY IN ("feature") WHERE'
         f" ({ACME}) AND (\"channel\" = 'sms') LIMIT 10",
@@ -114,6 +128,39 @@ def test_a_statement_is_written_anew_with_its_tenant_and_its_time(
     parser: Parser, text: str, sent: str
 ) -> None:
     assert sent == confined(parser, text)
+
+
+SECOND = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("bounds", "start", "end"),
+    [
+        ("time > now() - 1h", NOW_NANOS - HOUR + 1, NOW_NANOS),
+        ("time >= now() - 1h AND time <= now()", NOW_NANOS - HOUR, NOW_NANOS + 1),
+        ("time = now()", NOW_NANOS, NOW_NANOS + 1),
+        ("time >= now() - 1h + 30m - 10m", NOW_NANOS - 40 * HOUR // 60, NOW_NANOS),
+        ("time >= now() - 400d", NOW_NANOS - 400 * 24 * HOUR, NOW_NANOS),
+        ("time >= now() - 1w", NOW_NANOS - 7 * 24 * HOUR, NOW_NANOS),
+        ("time >= now() - 1d1m1s", NOW_NANOS - 24 * HOUR - 61 * SECOND, NOW_NANOS),
+        ("time >= now() - 1ms", NOW_NANOS - 1_000_000, NOW_NANOS),
+        ("time >= now() - 1u", NOW_NANOS - 1000, NOW_NANOS),
+        ("time >= now() - 1\xb5", NOW_NANOS - 1000, NOW_NANOS),
+        ("time >= now() - 1\u03bc", NOW_NANOS - 1000, NOW_NANOS),
+        ("time >= now() - 1ns", NOW_NANOS - 1, NOW_NANOS),
+        (f"time >= {NOW_NANOS - 5}", NOW_NANOS - 5, NOW_NANOS),
+        ("time >= '2026-03-10 11:59:59'", NOW_NANOS - SECOND, NOW_NANOS),
+        ("time >= '2026-03-10T11:59:59.25Z'", NOW_NANOS - 3 * SECOND // 4, NOW_NANOS),
+        ("time >= '2026-03-10 11:59:59.000000001'", NOW_NANOS - SECOND + 1, NOW_NANOS),
+        ("time >= '2026-03-10T16:00:00+05:00'", NOW_NANOS - HOUR, NOW_NANOS),
+        ("time >= '2026-03-10T11:00:00Z' tz('Asia/Karachi')", NOW_NANOS - HOUR, NOW_NANOS),
+    ],
+)
+def test_a_time_is_the_instant_that_it_says(
+    parser: Parser, bounds: str, start: int, end: int
+) -> None:
+    sent = confined(parser, f"SELECT cost FROM usage_cost WHERE {bounds}").partition(" tz(")[0]
+    assert sent.endswith(f"{ACME} AND time >= {start} AND time < {end}")
 
 
 def test_a_statement_of_an_operator_has_no_tenant(parser: Parser) -> None:
@@ -167,11 +214,22 @@ REFUSED = [
     (f"SELECT cost FROM usage_cost WHERE tenant = 5 AND {BEGUN}", "a tag is compared"),
     (f'SELECT cost AS "a\\"b" FROM usage_cost WHERE {BEGUN}', "without quotes"),
     (f'SELECT cost AS "" FROM usage_cost WHERE {BEGUN}', "1 to"),
+    (f'SELECT cost AS "{"a" * 129}" FROM usage_cost WHERE {BEGUN}', "1 to 128"),
+    (f"SELECT cost AS _name FROM usage_cost WHERE {BEGUN}", "underscore"),
+    (f"SELECT cost + secret FROM usage_cost WHERE {BEGUN}", 'no "secret"'),
+    (f"SELECT cost FROM usage_cost WHERE {BEGUN} AND channel = 'a' AND secret = 'b'",
+     'no "secret"'),
+    (f"SELECT cost FROM usage_cost WHERE {BEGUN} AND (channel = 'a' OR secret = 'b')",
+     'no "secret"'),
+    ("SHOW MEASUREMENTS WITH MEASUREMENT !~ /cost/", "a part of one"),
     ("SHOW TAG VALUES WITH KEY = cost", 'no "cost"'),
     ("SHOW TAG VALUES WITH KEY =~ /.*/", "=~"),
     ("SHOW TAG VALUES WITH KEY = tenant WHERE cost > 1", 'no "cost"'),
     # Functions.
     (f"SELECT sample(cost, 5) FROM usage_cost WHERE {BEGUN}", "no function"),
+    (f"SELECT sum(secret) FROM usage_cost WHERE {BEGUN}", 'no "secret"'),
+    (f"SELECT top(cost, secret, 5) FROM usage_cost WHERE {BEGUN}", 'no "secret"'),
+    (f"SELECT top(cost, 0) FROM usage_cost WHERE {BEGUN}", "up to 1000"),
     (f"SELECT sum(cost, 5) FROM usage_cost WHERE {BEGUN}", "takes"),
     (f"SELECT sum(cost + 5) FROM usage_cost WHERE {BEGUN}", "takes"),
     (f"SELECT top(cost, 1001) FROM usage_cost WHERE {BEGUN}", "up to 1000"),
@@ -187,6 +245,9 @@ REFUSED = [
     (f"SELECT cost FROM usage_cost WHERE true AND {BEGUN}", "at 'true'"),
     (f"SELECT cost FROM usage_cost WHERE channel =~ 'a' AND {BEGUN}", "regular expression"),
     (f"SELECT cost FROM usage_cost WHERE channel =~ /a\\Qb/ AND {BEGUN}", "\\Q"),
+    (f"SELECT cost FROM usage_cost WHERE channel =~ /a\\Eb/ AND {BEGUN}", "\\E"),
+    (f"SELECT cost FROM usage_cost WHERE channel =~ /a\\Cb/ AND {BEGUN}", "\\C"),
+    (f"SELECT cost FROM usage_cost WHERE channel =~ /a\tb/ AND {BEGUN}", "printable"),
     (f"SELECT cost FROM usage_cost WHERE channel =~ /a\nb/ AND {BEGUN}", "regular expression"),
     (f"SELECT cost FROM usage_cost WHERE channel =~ // AND {BEGUN}", "regular expression"),
     (f"SELECT cost FROM usage_cost WHERE {BEGUN} AND channel =~ /a\\\\/ AND model =~ / OR",
@@ -205,6 +266,12 @@ REFUSED = [
     ("SELECT cost FROM usage_cost WHERE time > now() - 401d", "400 days"),
     ("SELECT cost FROM usage_cost WHERE time > 0", "400 days"),
     ("SELECT cost FROM usage_cost WHERE time != 0", "is compared by"),
+    ("SELECT cost FROM usage_cost WHERE time <> 0", "is compared by"),
+    ("SELECT cost FROM usage_cost WHERE time > 1.5", "whole nanoseconds"),
+    ("SELECT cost FROM usage_cost WHERE time > '1969-12-31' AND time < '1970-01-02'",
+     "1970 and 2200"),
+    (f"SELECT x FROM (SELECT cost AS x FROM usage_cost) WHERE \"Time\" = 'x' AND {BEGUN}",
+     "is written like"),
     ("SELECT cost FROM usage_cost WHERE time > -1", "at '-'"),
     ("SELECT cost FROM usage_cost WHERE time > '2026-02-30'", "is written like"),
     ("SELECT cost FROM usage_cost WHERE time > 'yesterday'", "is written like"),
@@ -217,6 +284,8 @@ REFUSED = [
     (f"SELECT sum(cost) FROM usage_cost WHERE {BEGUN} GROUP BY time(1ns)", "between 1s"),
     (f"SELECT sum(cost) FROM usage_cost WHERE {BEGUN} GROUP BY time(0s)", "between 1s"),
     (f"SELECT sum(cost) FROM usage_cost WHERE {BEGUN} GROUP BY time(1h, 999d)", "between 1s"),
+    (f"SELECT sum(cost) FROM usage_cost WHERE {BEGUN} GROUP BY time(1h, -999d)", "between 1s"),
+    ("SELECT sum(cost) FROM usage_cost WHERE time >= now() - 11001s GROUP BY time(1s)", "11000"),
     (f"SELECT sum(cost) FROM usage_cost WHERE {BEGUN} GROUP BY time(1h), time(1d)", "one time()"),
     ("SELECT sum(cost) FROM usage_cost WHERE time > now() - 30d GROUP BY time(1s)", "11000"),
     (f"SELECT sum(x) FROM (SELECT cost AS x FROM usage_cost WHERE {BEGUN}) GROUP BY time(1s)",
@@ -230,6 +299,8 @@ REFUSED = [
     (f"SELECT {'(' * 17}cost{')' * 17} FROM usage_cost WHERE {BEGUN}", "16 brackets"),
     (f"SELECT {'cost+' * 1500}cost FROM usage_cost WHERE {BEGUN}", "2000 words"),
     (f"SELECT {'cost,' * 50}cost FROM usage_cost WHERE {BEGUN}", "50 columns"),
+    (f"SELECT cost FROM usage_cost WHERE {BEGUN} GROUP BY plan{', plan' * 50}", "50 columns"),
+    (f"SELECT cost FROM usage_cost{', usage_cost' * 50} WHERE {BEGUN}", "50 columns"),
     (f"SELECT a FROM {', '.join(['(SELECT cost AS a FROM usage_cost)'] * 10)} WHERE {BEGUN}",
      "10 SELECTs"),
     (f"SELECT cost FROM usage_cost WHERE {BEGUN} AND channel =~ /{'a' * 1001}/", "1000 characters"),
