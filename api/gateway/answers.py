@@ -9,6 +9,7 @@ import orjson
 from api.gateway.errors import BadUpstreamError
 from api.gateway.influxql.catalogue import MEASUREMENTS
 from api.gateway.influxql.tree import ShowNames, Subject, Window
+from collector.influx.errors import cut_short
 from ledger.errors import InvalidError, shorten
 
 Result = dict[str, Any]
@@ -27,16 +28,19 @@ def join_documents(documents: Sequence[bytes]) -> Result:
     """Return the result of one statement, whose answer came in one document or several.
 
     Raises:
-        InvalidError: `influx_refused`, with InfluxDB's reason.
+        InvalidError: `influx_refused`, with InfluxDB's reason, or since the end is missing.
         BadUpstreamError: `influx_unavailable`.
     """
     series: _Series = []
+    is_cut = False
     try:
         # Nothing at all is no answer: InfluxDB says so where there are no points.
         for document in documents or (b"",):
-            _add_document(series, orjson.loads(document))
+            is_cut = _add_document(series, orjson.loads(document))
     except (AttributeError, KeyError, TypeError, orjson.JSONDecodeError):
         raise BadUpstreamError("influx_unavailable", "what answers is no InfluxDB") from None
+    if is_cut:
+        raise cut_short()
     return {"series": series} if series else {}
 
 
@@ -51,13 +55,18 @@ def list_names(show: ShowNames, databases: Sequence[str]) -> Result:
     return {"series": found} if (found := _LISTS[show.subject](show, databases)) else {}
 
 
-def _add_document(series: _Series, document: Any) -> None:
+def _add_document(series: _Series, document: Any) -> bool:
+    """Add what a document says; return whether more was to come after it."""
     for result in (document, *document.get("results", ())):
         if "error" in result:
             raise _read_error(str(result["error"]))
+    is_partial = False
     for result in document["results"]:
+        is_partial = result.get("partial", False)
         for part in result.get("series") or ():
+            is_partial |= part.pop("partial", False)
             _add(series, part)
+    return is_partial
 
 
 def _read_error(reason: str) -> InvalidError | BadUpstreamError:
@@ -69,7 +78,6 @@ def _read_error(reason: str) -> InvalidError | BadUpstreamError:
 
 def _add(series: _Series, part: dict[str, Any]) -> None:
     """Add a part of a series to the one that it continues, or begin one."""
-    part.pop("partial", None)
     last = series[-1] if series else None
     if last is not None and all(
         last.get(each) == part.get(each) for each in ("name", "tags", "columns")

@@ -55,6 +55,11 @@ def reading_answer() -> Iterator[None]:
         ) from error
 
 
+def cut_short() -> InvalidError:
+    """Return the error for an answer that ends before it is complete."""
+    return InvalidError("influx_refused", "InfluxDB cuts its answers short; lift its max-row-limit")
+
+
 def unfit_header() -> InvalidError:
     """Return the error for a header that HTTP cannot send. Its text, a token, is not repeated."""
     return InvalidError(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from collector.influx.errors import reading_answer
+from collector.influx.errors import cut_short, reading_answer
 from collector.influx.transport import Transport
 from ledger.errors import InvalidError, MissingError
 
@@ -46,9 +46,7 @@ class Reader:
         if "error" in result:
             raise _read_error(str(result["error"]))
         if result.get("partial") or any(each.get("partial") for each in found):
-            raise InvalidError(
-                "influx_refused", "InfluxDB cuts its answers short; lift its max-row-limit"
-            )
+            raise cut_short()
         return series
 
 

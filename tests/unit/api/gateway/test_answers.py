@@ -17,15 +17,23 @@ def part(*values: int, **others: Any) -> dict[str, Any]:
 
 def documents(*parts: dict[str, Any]) -> list[bytes]:
     """Return a document for each part, as InfluxDB sends them where it is asked for chunks."""
-    return [
-        orjson.dumps({"results": [{"statement_id": 0, "series": [each], "partial": True}]})
-        for each in parts
-    ]
+    *before, last = ({"statement_id": 0, "series": [each]} for each in parts)
+    results = [*({**each, "partial": True} for each in before), last]
+    return [orjson.dumps({"results": [each]}) for each in results]
 
 
 def test_the_parts_of_a_series_are_one_series_that_is_not_partial() -> None:
     found = join_documents(documents(part(1, 2, partial=True), part(3, partial=True), part(4)))
     assert {"series": [part(1, 2, 3, 4)]} == found
+
+
+@pytest.mark.parametrize(
+    "cut", [{"series": [part(2)], "partial": True}, {"series": [part(2, partial=True)]}]
+)
+def test_an_answer_that_ends_before_its_last_part_is_none(cut: dict[str, Any]) -> None:
+    whole = documents(part(1, partial=True), part(2))
+    with pytest.raises(InvalidError, match="max-row-limit"):
+        join_documents([whole[0], orjson.dumps({"results": [cut]})])
 
 
 @pytest.mark.parametrize(
