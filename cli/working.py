@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from cli.attributing import NOTHING, describe_attributed, tell_attributed
+from cli.influx_health import describe_missed
 from cli.notifying import keep_delivering, tell_delivered
 from cli.shipping import keep_shipping, ship_all, tell_shipped
 from cli.steps import Step
@@ -32,6 +33,9 @@ def work(*, once: bool, parent: int | None) -> None:
     """Attribute, cost and ship booked usage, and watch budgets. Any number of these may run."""
     wiring = open_ledger()
     costing, relay, delivery = wiring.costing, wiring.relay, wiring.delivery
+    missed = describe_missed(wiring)
+    if missed is not None:
+        click.echo(missed, err=True)
     if once:
         attributed = wiring.attribution.run(now=wiring.clock())
         is_attributed = attributed == NOTHING or tell_attributed(attributed)
