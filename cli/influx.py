@@ -1,20 +1,22 @@
-"""`meterline influx`: makes InfluxDB ready for the series."""
+"""`meterline influx`: makes InfluxDB ready for the series, and gives it up."""
 
 from datetime import timedelta
 
 import click
 
-from cli.wiring import connect
+from cli.wiring import connect, open_ledger
 from collector.influx.buckets import Buckets, Made
 from collector.influx.transport import Transport
 from ledger.errors import InvalidError
+from ledger.session import operator_session
+from ledger.shipping import stop_shipping
 
 _MOST_DAYS = 36_500
 
 
 @click.group()
 def influx() -> None:
-    """Make InfluxDB ready for the series."""
+    """Make InfluxDB ready for the series, or give it up."""
 
 
 @influx.command()
@@ -49,3 +51,16 @@ def setup(usage_retention_days: int | None) -> None:
                 err=True,
             )
     click.echo("usage that was booked before goes there with `meterline rebuild series`")
+
+
+@influx.command()
+def leave() -> None:
+    """Give InfluxDB up: nothing waits to be shipped any more, and InfluxDB keeps what it has."""
+    wiring = open_ledger()
+    if wiring.target is not None:
+        raise InvalidError(
+            "influx_configured", "unset METERLINE_INFLUX_URL first, here and for all processes"
+        )
+    with operator_session(wiring.engine, write=True) as session:
+        waited = stop_shipping(session)
+    click.echo(f"events that waited to be shipped and wait no more: {waited}")

@@ -14,6 +14,7 @@ from ledger.session import operator_session
 from ledger.shipping import (
     Health,
     Hold,
+    does_ship,
     list_holds,
     measure_unshipped,
     read_health,
@@ -26,12 +27,33 @@ _MOST_HOLDS = 5
 def examine_influx(wiring: Wiring) -> Iterator[Finding]:
     """Look at address, version, token, buckets, retention, backlog and the last error."""
     target = wiring.target
+    is_current = schema.current_revision(wiring.engine) == schema.head_revision()
     if target is None:
-        yield Finding(ok=None, text="METERLINE_INFLUX_URL is not set: there are no series")
+        missed = describe_missed(wiring) if is_current else None
+        there_are_none = "METERLINE_INFLUX_URL is not set: there are no series"
+        yield Finding(ok=None if missed is None else False, text=missed or there_are_none)
         return
     yield from _server(target)
-    if schema.current_revision(wiring.engine) == schema.head_revision():
+    if is_current:
         yield from _backlog(wiring)
+
+
+def describe_missed(wiring: Wiring) -> str | None:
+    """Return what is wrong where a ledger ships and the settings name no InfluxDB; None: nothing.
+
+    Raises:
+        UnavailableError: the ledger did not answer.
+    """
+    if wiring.target is not None:
+        return None
+    with operator_session(wiring.engine) as session:
+        if not does_ship(session):
+            return None
+        waits = measure_unshipped(session).events
+    return (
+        f"METERLINE_INFLUX_URL is not set, but this ledger ships to InfluxDB: {waits} events wait;"
+        " set it, or give InfluxDB up with `meterline influx leave`"
+    )
 
 
 def _server(target: Target) -> Iterator[Finding]:

@@ -4,26 +4,20 @@ import threading
 
 import click
 
+from cli.steps import Guard
 from collector.notices.job import Delivered, Delivery
-from ledger.errors import MeterlineError
 
 _IDLE_SECONDS = 2.0
 
 
 def keep_delivering(delivery: Delivery, stop: threading.Event) -> None:
     """Deliver what is due until told to stop. Whatever goes wrong is told, and tried again."""
-    told: list[str] = []
+    guard = Guard("the delivery of notices")
     while not stop.is_set():
-        try:
-            faults = describe(delivery.run())
-        except MeterlineError as error:
-            faults = [f"waiting: {error.message}"]
-        except Exception as error:  # noqa: BLE001 - notices that stopped in silence would be missed
-            faults = [f"notices stopped short: {type(error).__name__}: {error}"]
-        for fault in faults:
-            if fault not in told:
-                click.echo(fault, err=True)
-        told = faults or told
+        done = guard.attempt(delivery.run)
+        # A run between two tries of a notice that fails has none: the next one is told no more.
+        if done is not None and done.failures:
+            guard.tell(describe(done))
         stop.wait(_IDLE_SECONDS)
 
 

@@ -43,7 +43,7 @@ def run(tenant_id: str | None, days: int | None, *, dry_run: bool) -> None:
         raise click.UsageError(
             "give --days or set METERLINE_RETENTION_DAYS; without either, usage is kept for ever"
         )
-    job = Retention(wiring.engine, days=kept, ships=wiring.target is not None)
+    job = Retention(wiring.engine, days=kept)
     found = job.find_due(
         None if tenant_id is None else parse_tenant_id(tenant_id, reserved=True), now=wiring.clock()
     )

@@ -5,14 +5,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 
 import click
 
+from cli.steps import Guard
 from collector.relay.backoff import backoff
 from collector.relay.job import Relay
 from collector.relay.outcome import Shipped
-from ledger.errors import MeterlineError
 from ledger.tenant import TenantId
 
 _IDLE_SECONDS = 1.0
@@ -35,26 +36,16 @@ def choose_pause(failures: int, *, is_more: bool) -> float:
 
 def keep_shipping(relay: Relay, stop: threading.Event) -> None:
     """Ship what is due until told to stop. Whatever goes wrong is told, and tried again later."""
+    guard = Guard("the relay")
     failures = 0
-    told: list[str] = []
     while not stop.is_set():
-        failures += 1
-        is_more = False
-        try:
-            shipped = relay.run(is_stopped=stop.is_set)
-        except MeterlineError as error:
-            faults = [f"waiting: {error.message}"]
-        except Exception as error:  # noqa: BLE001 - a relay that died in silence would lag for ever
-            faults = [f"the relay stopped short: {type(error).__name__}: {error}"]
-        else:
-            faults = _faults(shipped)
-            is_more = shipped.is_more
-            if shipped.error is None:  # a tenant that cannot be read holds up no other
-                failures = 0
-        if faults != told:
-            for fault in faults:
-                click.echo(fault, err=True)
-            told = faults
+        shipped = guard.attempt(partial(relay.run, is_stopped=stop.is_set))
+        if shipped is not None:
+            guard.tell(_faults(shipped))
+        # A tenant that cannot be read holds up no other.
+        is_well = shipped is not None and shipped.error is None
+        failures = 0 if is_well else failures + 1
+        is_more = shipped is not None and shipped.is_more
         stop.wait(choose_pause(failures, is_more=is_more))
 
 

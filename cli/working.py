@@ -5,19 +5,23 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from types import FrameType
 
 import click
 
-from cli.attributing import NOTHING, Attributing, tell_attributed
+from cli.attributing import NOTHING, describe_attributed, tell_attributed
+from cli.influx_health import describe_missed
 from cli.notifying import keep_delivering, tell_delivered
 from cli.shipping import keep_shipping, ship_all, tell_shipped
-from cli.watching import Watching, watch_once
-from cli.wiring import open_ledger
-from costing.job import Costing, Failure, Outcome
-from ledger.clock import Clock
-from ledger.errors import UnavailableError
+from cli.steps import Step
+from cli.watching import describe_evaluated, watch_once
+from cli.wiring import Wiring, open_ledger
+from costing.job import Outcome
 
+_ATTRIBUTION_PAUSE = timedelta(seconds=15)
+_BUDGETS_PAUSE = timedelta(seconds=5)
+_ANOMALIES_PAUSE = timedelta(minutes=30)
 _IDLE_SECONDS = 1.0
 _FAREWELL_SECONDS = 5.0
 
@@ -29,12 +33,16 @@ def work(*, once: bool, parent: int | None) -> None:
     """Attribute, cost and ship booked usage, and watch budgets. Any number of these may run."""
     wiring = open_ledger()
     costing, relay, delivery = wiring.costing, wiring.relay, wiring.delivery
+    missed = describe_missed(wiring)
+    if missed is not None:
+        click.echo(missed, err=True)
     if once:
         attributed = wiring.attribution.run(now=wiring.clock())
         is_attributed = attributed == NOTHING or tell_attributed(attributed)
         outcome = costing.run(clock=wiring.clock, wait=True)
         click.echo(f"batches costed: {outcome.batches}")
-        _tell_failures(outcome)
+        for fault in _describe_costed(outcome):
+            click.echo(fault, err=True)
         is_watched = watch_once(wiring.budgeting, wiring.anomaly_search, now=wiring.clock())
         is_told = delivery is None or tell_delivered(delivery.run())
         is_shipped = relay is None or tell_shipped(ship_all(relay))
@@ -48,11 +56,6 @@ def work(*, once: bool, parent: int | None) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    steps: list[Attributing | _Costing | Watching] = [
-        Attributing(wiring.attribution, wiring.clock),
-        _Costing(costing, wiring.clock),
-        Watching(wiring.budgeting, wiring.anomaly_search, wiring.clock),
-    ]
     # Threads of their own, so that costing waits for no answer of anybody; and such as do not keep
     # the process alive: whatever they are in the midst of is done again by the next one.
     threads = []
@@ -62,39 +65,52 @@ def work(*, once: bool, parent: int | None) -> None:
         threads.append(threading.Thread(target=keep_delivering, args=(delivery, stop), daemon=True))
     for thread in threads:
         thread.start()
-    _keep_working(steps, stop, parent)
+    _keep_working(_make_steps(wiring), stop, parent)
     stop.set()
     for thread in threads:
         thread.join(_FAREWELL_SECONDS)
 
 
-class _Costing:
-    """Costs what is pending; what goes wrong is told once, and tried again later."""
+def _make_steps(wiring: Wiring) -> list[Step]:
+    attribution, costing = wiring.attribution, wiring.costing
+    budgeting, search, clock = wiring.budgeting, wiring.anomaly_search, wiring.clock
 
-    def __init__(self, costing: Costing, clock: Clock) -> None:
-        self._costing = costing
-        self._clock = clock
-        self._told: tuple[Failure, ...] = ()
+    def look_for_anomalies(now: datetime) -> tuple[()]:
+        search.run(now=now)
+        return ()
 
-    def run(self) -> None:
-        outcome = self._costing.run(clock=self._clock)
-        if outcome.failures != self._told:
-            _tell_failures(outcome)
-            self._told = outcome.failures
+    return [
+        Step(
+            "attribution",
+            lambda now: describe_attributed(attribution.run(now=now)),
+            pause=_ATTRIBUTION_PAUSE,
+            clock=clock,
+        ),
+        Step(
+            "costing",
+            lambda _now: _describe_costed(costing.run(clock=clock)),
+            pause=timedelta(0),
+            clock=clock,
+        ),
+        Step(
+            "the evaluation of budgets",
+            lambda now: describe_evaluated(budgeting.run(now=now)),
+            pause=_BUDGETS_PAUSE,
+            clock=clock,
+        ),
+        Step("the search for anomalies", look_for_anomalies, pause=_ANOMALIES_PAUSE, clock=clock),
+    ]
 
 
-def _keep_working(
-    steps: Sequence[Attributing | _Costing | Watching], stop: threading.Event, parent: int | None
-) -> None:
+def _keep_working(steps: Sequence[Step], stop: threading.Event, parent: int | None) -> None:
     while not stop.is_set() and parent in (None, os.getppid()):
-        try:
-            for step in steps:
-                step.run()
-        except UnavailableError as error:
-            click.echo(f"waiting: {error.message}", err=True)
+        for step in steps:
+            step.run()
         stop.wait(_IDLE_SECONDS)
 
 
-def _tell_failures(outcome: Outcome) -> None:
-    for failure in outcome.failures:
-        click.echo(f"tenant {failure.tenant_id} is not costed: {failure.reason}", err=True)
+def _describe_costed(outcome: Outcome) -> list[str]:
+    return [
+        f"tenant {failure.tenant_id} is not costed: {failure.reason}"
+        for failure in outcome.failures
+    ]

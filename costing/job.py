@@ -31,6 +31,7 @@ from ledger.days import book_days
 from ledger.engine import is_postgresql
 from ledger.errors import UnavailableError
 from ledger.session import BusyError, insist, operator_session, tenant_session
+from ledger.shipping import does_ship
 from ledger.tenant import Tenant, TenantId
 from ledger.tenants import find_tenants, get_tenant, list_tenants
 
@@ -68,7 +69,8 @@ class Costing:
     Args:
         engine: of the ledger.
         flat: the flat map of prices in force.
-        ships: InfluxDB is configured, so batches go on to the relay when they are costed.
+        ships: InfluxDB is configured, so batches go on to the relay when they are costed. Of a
+            ledger that ships already they do in any case.
     """
 
     def __init__(self, engine: sa.Engine, flat: FlatMap, *, ships: bool = False) -> None:
@@ -95,7 +97,8 @@ class Costing:
             pending = list_pending_tenants(session)
             unpriced = [] if newest == self._backpriced_until else list_unpriced_tenants(session)
             outgrown = list_outgrown(session, now=clock())
-        cost = partial(self._run_tenant, clock=clock, wait=wait)
+            ships = self._ships or does_ship(session)
+        cost = partial(self._run_tenant, clock=clock, wait=wait, ships=ships)
         outcomes = self._run_all(pending, partial(self._try_tenant, cost))
         # A price that came, or a worker that starts: what waits for a price is looked through.
         price = partial(self._backprice_tenant, clock=clock)
@@ -154,8 +157,9 @@ class Costing:
                 tenants = list_tenants(session)
             else:
                 tenants = [get_tenant(session, tenant_id)]
+            ships = self._ships or does_ship(session)
         return sum(
-            self._rebuild_tenant(tenant, lost_version=lost_version, clock=clock)
+            self._rebuild_tenant(tenant, lost_version=lost_version, clock=clock, ships=ships)
             for tenant in tenants
         )
 
@@ -195,7 +199,7 @@ class Costing:
             # Whatever it is, the next tenant is not to wait.
             return Outcome(0, (Failure(tenant_id, f"{type(error).__name__}: {error}"),))
 
-    def _run_tenant(self, tenant: Tenant, *, clock: Clock, wait: bool) -> Outcome:
+    def _run_tenant(self, tenant: Tenant, *, clock: Clock, wait: bool, ships: bool) -> Outcome:
         """Cost what is pending of a tenant, some of it in each transaction."""
 
         def cost_some(until: int | None) -> Claim:
@@ -204,7 +208,7 @@ class Costing:
                     return Claim([], None)
                 pricing, now = self._look(tenant, clock)
                 note_costed(session, now=now)
-                return cost_batches(session, pricing, until, ships=self._ships, now=now)
+                return cost_batches(session, pricing, until, ships=ships, now=now)
 
         return Outcome(cost_pending(lambda until: self._write(partial(cost_some, until), clock)))
 
@@ -231,13 +235,15 @@ class Costing:
                 if lock_costing(session, wait=False):
                     prune_hours(session, now=clock())
 
-    def _rebuild_tenant(self, tenant: Tenant, *, lost_version: str | None, clock: Clock) -> int:
+    def _rebuild_tenant(
+        self, tenant: Tenant, *, lost_version: str | None, clock: Clock, ships: bool
+    ) -> int:
         def repair() -> int:
             with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
                 lock_costing(session)
                 pricing, now = self._look(tenant, clock)
                 note_costed(session, now=now)
-                cost_pending(partial(cost_batches, session, pricing, ships=self._ships, now=now))
+                cost_pending(partial(cost_batches, session, pricing, ships=ships, now=now))
                 rater = Rater(pricing=pricing, kept=read_kept(session))
                 found = recompute(session, rater, lost_version=lost_version)
                 read_needed(session, (), found.lost)
@@ -250,7 +256,7 @@ class Costing:
                 return len(found.changes) + rebuild_hours(session, rows.values(), now=now)
 
         # What has piled up is costed in short transactions; little is left for the long one.
-        self._run_tenant(tenant, clock=clock, wait=True)
+        self._run_tenant(tenant, clock=clock, wait=True, ships=ships)
         return self._write(repair, clock)
 
     def _look(self, tenant: Tenant, clock: Clock) -> tuple[Pricing, datetime]:

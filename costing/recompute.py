@@ -9,8 +9,7 @@ from costing.checkpoints import Checkpoint, check_tombstones, read_checkpoints
 from costing.pricing.card import Rates
 from costing.rollup import Rater, opening_row, same_figures
 from costing.store import read_journal, sum_costed
-from ledger.models import usage_rollups_daily
-from ledger.rollups import EMPTY_TALLY, RollupKey, RollupRow, Tally, read_rollups
+from ledger.rollups import EMPTY_TALLY, RollupKey, RollupRow, Tally, read_rollups_of
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
 
@@ -50,7 +49,7 @@ def recompute(
         MissingError: `unknown_price_version`.
     """
     tenant_id = rater.tenant.tenant_id
-    rows = read_rollups(session, usage_rollups_daily.c.tenant_id == tenant_id)
+    rows = read_rollups_of(session, tenant_id)
     sums = sum_costed(session, tenant_id)
     checkpoints = read_checkpoints(session, tenant_id)
     check_tombstones(session, tenant_id, checkpoints.values())

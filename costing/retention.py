@@ -61,13 +61,11 @@ class Retention:
     Args:
         engine: of the ledger.
         days: how many local dates to keep.
-        ships: InfluxDB is configured, so usage that waits to be shipped is kept.
     """
 
-    def __init__(self, engine: sa.Engine, *, days: int, ships: bool = False) -> None:
+    def __init__(self, engine: sa.Engine, *, days: int) -> None:
         self._engine = engine
         self._days = days
-        self._ships = ships
 
     def find_due(self, tenant_id: TenantId | None = None, *, now: datetime) -> list[Due]:
         """Return what is to be taken, of one tenant or of all, those with nothing left out.
@@ -98,7 +96,7 @@ class Retention:
         query = (
             sa.select(sa.func.count())
             .select_from(usage_metrics)
-            .where(*self._is_due(tenant.tenant_id, first_kept))
+            .where(*_is_due(tenant.tenant_id, first_kept))
         )
         rows = session.connection.execute(query).scalar_one()
         return Due(tenant.tenant_id, first_kept, rows)
@@ -107,7 +105,7 @@ class Retention:
         with tenant_session(self._engine, due.tenant_id, write=True) as session:
             # Nobody costs or recomputes while rows change sides.
             lock_costing(session)
-            rows = _delete_raw(session, self._is_due(due.tenant_id, due.first_kept))
+            rows = _delete_raw(session, _is_due(due.tenant_id, due.first_kept))
             if rows:
                 _add_tombstones(session, rows)
                 _add_checkpoints(session, _sum(rows))
@@ -118,10 +116,18 @@ class Retention:
                 )
         return len(rows)
 
-    def _is_due(self, tenant_id: TenantId, first_kept: date) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions on which a raw row is taken; all of them hold."""
-        conditions = [_RAW.tenant_id == tenant_id, _RAW.date < first_kept, is_costed(tenant_id)]
-        return [*conditions, is_shipped(tenant_id)] if self._ships else conditions
+
+def _is_due(tenant_id: TenantId, first_kept: date) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions on which a raw row is taken; all of them hold.
+
+    Whatever the settings say: of what waits to be shipped nobody could make the points again.
+    """
+    return [
+        _RAW.tenant_id == tenant_id,
+        _RAW.date < first_kept,
+        is_costed(tenant_id),
+        is_shipped(tenant_id),
+    ]
 
 
 def _delete_raw(

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
+from ledger.engine import is_postgresql
 from ledger.models import tenants, usage_anomalies
 from ledger.money import Nanos
 from ledger.session import OperatorSession, TenantSession
@@ -43,7 +45,11 @@ def listed_since(now: datetime) -> date:
 
 
 def replace_anomalies(session: TenantSession, anomalies: Iterable[Anomaly], *, since: date) -> None:
-    """Write down what was found of a tenant from a date on; what was there of it is gone."""
+    """Write down what was found of a tenant from a date on; what was there of it is gone.
+
+    Where another transaction has written down the same day meanwhile, what that one found stays: it
+    is as fresh, and the next search compares.
+    """
     session.connection.execute(
         sa.delete(usage_anomalies).where(
             _ANOMALY.tenant_id == session.tenant_id, _ANOMALY.date >= since
@@ -54,10 +60,12 @@ def replace_anomalies(session: TenantSession, anomalies: Iterable[Anomaly], *, s
             "tenant_id": session.tenant_id,
             **{name: getattr(one, name) for name in Anomaly.__slots__},
         }
-        for one in anomalies
+        # In one order, so that no two that write at once wait for each other.
+        for one in sorted(anomalies, key=lambda one: (one.date, one.channel))
     ]
     if rows:
-        session.connection.execute(sa.insert(usage_anomalies), rows)
+        insert = postgresql.insert if is_postgresql(session.connection) else sqlite.insert
+        session.connection.execute(insert(usage_anomalies).on_conflict_do_nothing(), rows)
 
 
 def read_anomalies(

@@ -1,7 +1,7 @@
 """API keys: 256 random bits, stored as a SHA-256 digest, shown once when they are made."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -91,19 +91,12 @@ _BY_DIGEST = sa.select(api_keys).where(
 )
 
 
-def find_key(session: OperatorSession, secret: str) -> ApiKey | None:
-    """Return the key with this secret, unless there is none or it was revoked."""
-    rows = session.connection.execute(_BY_DIGEST, {"digest": digest_secret(secret)})
-    return _only(rows)
-
-
 def look_up_key(engine: sa.Engine, secret: str) -> ApiKey | None:
-    """Return what `find_key` does, by a transaction of its own that is as short as can be."""
-    return _only(ask(engine, _BY_DIGEST, digest=digest_secret(secret)))
+    """Return the key with this secret, unless there is none or it was revoked.
 
-
-def _only(rows: Iterable[Sequence[Any]]) -> ApiKey | None:
-    return next(map(_key, rows), None)
+    By a transaction of its own that is as short as can be.
+    """
+    return next(map(_key, ask(engine, _BY_DIGEST, digest=digest_secret(secret))), None)
 
 
 def list_keys(session: OperatorSession) -> list[ApiKey]:

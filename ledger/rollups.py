@@ -16,6 +16,7 @@ from ledger.measures import MEASURE_COLUMNS, NOTHING, Measures
 from ledger.models import usage_rollups_daily
 from ledger.money import Nanos
 from ledger.session import OperatorSession, TenantSession
+from ledger.tenant import TenantId
 
 ROLLUP_NAMESPACE = UUID("7f1d7f0c-43a5-5a2e-9d0c-6f2b1c1e8a55")
 """Never to be changed: stored ids are made with it."""
@@ -101,22 +102,37 @@ _COLUMNS = usage_rollups_daily.c
 
 
 def read_rollups(
-    session: TenantSession | OperatorSession,
-    *conditions: sa.ColumnElement[bool],
-    limit: int | None = None,
+    session: TenantSession, *conditions: sa.ColumnElement[bool], limit: int | None = None
 ) -> dict[RollupKey, RollupRow]:
-    """Return one tenant's rows by key; an operator's conditions must name the tenant.
+    """Return the rows of the session's tenant by key.
 
     Args:
-        session: of the tenant, or of an operator.
+        session: of the tenant.
         conditions: on the rows.
         limit: most rows, the first of them in the order of the primary key; None: all.
     """
-    query = sa.select(usage_rollups_daily).where(*conditions)
+    query = _query(session.tenant_id, *conditions)
     if limit is not None:
         query = query.order_by(_COLUMNS.date, _COLUMNS.rollup_id).limit(limit)
-    if isinstance(session, TenantSession):
-        query = query.where(_COLUMNS.tenant_id == session.tenant_id)
+    return _read(session, query)
+
+
+def read_rollups_of(
+    session: TenantSession | OperatorSession,
+    tenant_id: TenantId,
+    *conditions: sa.ColumnElement[bool],
+) -> dict[RollupKey, RollupRow]:
+    """Return the rows of one tenant by key, which is a key within one tenant alone."""
+    return _read(session, _query(tenant_id, *conditions))
+
+
+def _query(tenant_id: TenantId, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(usage_rollups_daily).where(_COLUMNS.tenant_id == tenant_id, *conditions)
+
+
+def _read(
+    session: TenantSession | OperatorSession, query: sa.Select[Any]
+) -> dict[RollupKey, RollupRow]:
     rows = map(_row, session.connection.execute(query.order_by(_COLUMNS.date)).mappings())
     return {row.key: row for row in rows}
 

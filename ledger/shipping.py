@@ -73,6 +73,28 @@ class Health(NamedTuple):
     recovered_at: datetime | None
 
 
+def does_ship(session: OperatorSession) -> bool:
+    """Whether this ledger ships: something of it went to InfluxDB, or waits to.
+
+    The ledger says so, whatever the settings of a process do: one that was started without the
+    address of InfluxDB would take what the relay has not seen.
+    """
+    tables = (relay_state, unshipped_batches)
+    query = sa.select(sa.or_(*(sa.exists(sa.select(t.c.tenant_id)) for t in tables)))
+    return bool(session.connection.execute(query).scalar_one())
+
+
+def stop_shipping(session: OperatorSession) -> int:
+    """Let this ledger ship no more; return how many events waited, and wait no more.
+
+    What InfluxDB refused stays put aside: it may be all that there is of raw usage that is gone.
+    """
+    waited = measure_unshipped(session).events
+    for table in (unshipped_batches, relay_state):
+        session.connection.execute(sa.delete(table))
+    return waited
+
+
 def is_shipped(tenant_id: TenantId) -> sa.ColumnElement[bool]:
     """Return the condition on costed raw rows of a tenant that their batch waits for no relay."""
     waiting = sa.select(_UNSHIPPED.batch_id).where(_UNSHIPPED.tenant_id == tenant_id)

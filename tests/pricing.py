@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
+from fractions import Fraction
+from operator import mul
 
 import sqlalchemy as sa
 
+from costing.pricing.card import Rates, build_multiplier
 from costing.pricing.files import Line, parse_price_file
 from costing.pricing.flat import load_flat_map
 from costing.pricing.laying import lay_down
+from ledger.measures import Measures
+from ledger.rollups import RollupKey
 from ledger.session import operator_session
 from tests.builders import NOW
 
@@ -62,3 +67,11 @@ def _write(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def exact_cost(rates: Rates, key: RollupKey, measures: Measures) -> Fraction | None:
+    """Return the exact cost in nano-dollars, or None where a unit that was used has no rate."""
+    multiplier = build_multiplier(rates, key.channel, key.direction, key.price_class)
+    if multiplier is None or any(measures[place] for place in multiplier.unrated):
+        return None
+    return Fraction(sum(map(mul, multiplier.numerators, measures)), multiplier.denominator)

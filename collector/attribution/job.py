@@ -38,7 +38,7 @@ from collector.facts.store import Balance, lock_balances, read_facts
 from ledger.errors import MeterlineError, UnavailableError
 from ledger.event import OWN_ID_PREFIX
 from ledger.mappings import find_mappings
-from ledger.session import TenantSession, insist, operator_session, tenant_session
+from ledger.session import BusyError, TenantSession, insist, operator_session, tenant_session
 from ledger.tenant import BEGINNING, UNATTRIBUTED, Tenant, TenantId
 from ledger.tenants import list_tenants
 
@@ -161,9 +161,10 @@ class Attribution:
                     part = by_target[target][start : start + _AT_ONCE]
                     self._arrive_at(target, part, now=now)
                     usages += len(part)
-            except UnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next tenant is not to wait
+            except Exception as error:
+                if isinstance(error, UnavailableError) and not isinstance(error, BusyError):
+                    raise
+                # Whatever it is, the next tenant is not to wait.
                 failures.append(_failure(target, error))
         return Attributed(usages, tuple(failures))
 

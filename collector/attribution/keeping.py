@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 
 from collector.attribution.claims import ClaimKey, make_key, mark_key, parse_claim
 from collector.attribution.resolution import (
-    Histories,
     MappedPeriod,
     find_in_force,
     list_periods,
@@ -135,11 +134,6 @@ def end_mapping(
 def list_all(session: OperatorSession) -> list[MappedPeriod]:
     """Return what is mapped and what was, by kind and value, oldest first."""
     return list_periods(make_histories(list_mappings(session)))
-
-
-def find_histories(session: OperatorSession, keys: list[ClaimKey]) -> Histories:
-    """Return the histories of claims, by one query."""
-    return make_histories(find_mappings(session, {key.value for key in keys}))
 
 
 def shown_value(row: ProviderMapping) -> str:

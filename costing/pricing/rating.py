@@ -1,7 +1,6 @@
 """What usage costs. Pure functions of usage and rates; the only place that rounds a cost."""
 
 from collections.abc import Callable
-from fractions import Fraction
 from functools import lru_cache
 from operator import mul
 from typing import NamedTuple
@@ -112,14 +111,6 @@ def _multiply_tokens_by(numerators: tuple[int, ...]) -> Callable[[Measures], Nan
         return cost  # type: ignore[return-value] # these are nano-dollars
 
     return multiply
-
-
-def exact_cost(rates: Rates, key: RollupKey, measures: Measures) -> Fraction | None:
-    """Return the exact cost in nano-dollars, or None where a unit that was used has no rate."""
-    multiplier = build_multiplier(rates, key.channel, key.direction, key.price_class)
-    if multiplier is None or any(measures[place] for place in multiplier.unrated):
-        return None
-    return Fraction(sum(map(mul, multiplier.numerators, measures)), multiplier.denominator)
 
 
 def rate_usage(rates: Rates, key: RollupKey, measures: Measures) -> Rated:

@@ -7,7 +7,7 @@ from costing.pricing.rating import rate_usage
 from ledger.measures import Measures
 from ledger.models import usage_rollups_daily
 from ledger.money import Nanos
-from ledger.rollups import RollupKey, read_rollups
+from ledger.rollups import RollupKey, read_rollups_of
 from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 
@@ -25,9 +25,9 @@ def cost_of_travelling(
         measures: of the usage, by the row that it was in. A row that costing has not made yet has
             rated nothing.
     """
-    rows = read_rollups(
+    rows = read_rollups_of(
         session,
-        _ROW.tenant_id == left,
+        left,
         _ROW.date.in_({key.date for key in measures}),
         _ROW.rollup_id.in_({key.rollup_id for key in measures}),
     )

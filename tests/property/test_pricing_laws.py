@@ -17,7 +17,7 @@ from costing.pricing.card import Amount
 from costing.pricing.catalogue import Catalogue
 from costing.pricing.entries import ALL, AliasEntry, Entry, MarkupEntry, RateEntry, Scope
 from costing.pricing.published import take_snapshot
-from costing.pricing.rating import exact_cost, rate_usage
+from costing.pricing.rating import rate_usage
 from costing.pricing.resolution import Book, Dated, kind_of
 from costing.pricing.store import append_entries
 from costing.verify import verify
@@ -29,6 +29,7 @@ from ledger.session import operator_session
 from ledger.tenant import TenantId
 from ledger.units import load_catalogue
 from tests.builders import NOW
+from tests.pricing import exact_cost
 from tests.property.ledgers import ACME, BOOK, OTHER, Event, Ledger, Ledgers
 from tests.property.test_costing_laws import DAYS, LAW, pieces, sum_lines, usage
 

@@ -10,10 +10,10 @@ from bench.usages import CONTEXTS, MODELS, Case, make_cases
 from costing.pricing.catalogue import Catalogue
 from costing.pricing.flat import build_flat_map
 from costing.pricing.published import take_snapshot
-from costing.pricing.rating import exact_cost
 from costing.pricing.resolution import Book, Dated
 from ledger.period import FIRST_DATE
 from ledger.rollups import RollupKey
+from tests.pricing import exact_cost
 
 USAGES = 10_000
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from collector.intake import Intake
 from costing.job import Costing
-from ledger.keys import find_key
+from ledger.keys import look_up_key
 from ledger.models import usage_rollups_daily
 from ledger.session import operator_session
 from tests.builders import NOW, ai, sms
@@ -106,8 +106,7 @@ def test_a_wrong_command_has_its_exit_code_and_a_reason(
 @pytest.mark.usefixtures("engine")
 def test_the_secret_of_a_key_opens_the_ledger(meterline: Run, engine: sa.Engine) -> None:
     secret = meterline("key", "create", "--scope", "ingest", "--tenant", "acme").stdout.strip()
-    with operator_session(engine) as session:
-        found = find_key(session, secret)
+    found = look_up_key(engine, secret)
     assert (True, "acme") == (found is not None, found and found.tenant_id)
 
 
@@ -129,8 +128,7 @@ def test_the_secret_alone_is_on_standard_output(meterline: Run) -> None:
 def test_a_revoked_key_opens_nothing(meterline: Run, engine: sa.Engine) -> None:
     finished = meterline("key", "create", "--scope", "ingest")
     meterline("key", "revoke", finished.stderr.split()[1].rstrip(";"))
-    with operator_session(engine) as session:
-        assert None is find_key(session, finished.stdout.strip())
+    assert None is look_up_key(engine, finished.stdout.strip())
 
 
 @pytest.mark.usefixtures("costed")

@@ -11,7 +11,7 @@ from costing.job import Costing
 from costing.pricing.flat import FlatMap
 from costing.verify import verify
 from ledger.errors import MissingError
-from ledger.keys import Scope, create_key, find_key
+from ledger.keys import Scope, create_key, look_up_key
 from ledger.session import operator_session
 from ledger.tenant import BEGINNING, Tenant, TenantId, TenantPeriod
 from ledger.tenants import (
@@ -211,8 +211,7 @@ def test_a_key_of_a_closed_tenant_still_opens_the_ledger(engine: sa.Engine) -> N
         scopes = frozenset({Scope.READ})
         key, secret = create_key(session, scopes=scopes, label="", tenant_id=ACME, now=NOW)
     close(engine)
-    with operator_session(engine) as session:
-        assert key == find_key(session, secret)
+    assert key == look_up_key(engine, secret)
 
 
 @pytest.mark.usefixtures("engine")

@@ -20,6 +20,7 @@ from ledger.session import operator_session
 from tests.access import make_sign_in
 from tests.builders import NOW, sms
 from tests.costed import book
+from tests.interleaving import before_statement
 from tests.routes import Credential, client_with
 
 Found = list[tuple[str, str, str, int, int]]
@@ -102,6 +103,16 @@ def test_a_second_search_finds_the_same(
 ) -> None:
     use("acme", d2=90)
     assert (1, 1) == (search.run(now=NOW), search.run(now=NOW))
+    assert 1 == len(listed(engine))
+
+
+@pytest.mark.ledger("postgresql")
+def test_two_searches_that_find_the_same_at_once_list_it_once(
+    use: Callable[..., None], search: AnomalySearch, engine: sa.Engine
+) -> None:
+    use("acme", d2=90)
+    with before_statement(engine, "INSERT INTO usage_anomalies", lambda: search.run(now=NOW)):
+        search.run(now=NOW)
     assert 1 == len(listed(engine))
 
 

@@ -9,6 +9,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from collector.attribution.job import Attribution
+from collector.attribution.routing import Router
+from collector.events import Rules
 from collector.intake import Intake
 from costing.job import Costing
 from costing.pricing.flat import FlatMap
@@ -23,6 +26,8 @@ from tests.conftest import Run
 from tests.onlooker import Onlooker
 from tests.processes import wait_until
 from tests.servers.postgresql import Database, connect_as_driver
+from tests.service.attribution.claims import HASH_KEY
+from tests.service.attribution.reports import report
 
 pytestmark = pytest.mark.ledger("postgresql")
 
@@ -79,6 +84,21 @@ def test_a_tenant_whose_usage_somebody_holds_keeps_no_other_from_being_costed(
     stranger.execute(b"SELECT FROM usage_batches WHERE tenant_id = 'acme' FOR UPDATE")
     outcome = Costing(connect(limits), prices).run(clock=lambda: NOW)
     assert (1, [ACME]) == (outcome.batches, [failure.tenant_id for failure in outcome.failures])
+
+
+def test_a_tenant_whose_usage_somebody_holds_keeps_no_other_from_being_attributed(
+    stranger: psycopg.Connection[Any],
+    engine: sa.Engine,
+    connect: Callable[[Limits], sa.Engine],
+    rules: Rules,
+) -> None:
+    router = Router(engine, rules, hash_key=HASH_KEY.encode())
+    names = ("acme", "karachi")
+    router.book([report(f"of-{name}", claims=[]) for name in names], now=NOW)
+    stranger.execute(b"INSERT INTO usage_balances (tenant_id, usage_id) VALUES ('acme', 'of-acme')")
+    targets = {f"of-{name}": TenantId(name) for name in names}
+    done = Attribution(connect(Limits(lock=100))).move(targets, now=NOW)
+    assert (1, [ACME]) == (done.usages, [failure.tenant_id for failure in done.failures])
 
 
 def work_once(engine: sa.Engine, prices: FlatMap) -> None:

@@ -13,7 +13,7 @@ from collector.relay import store
 from costing.job import Costing
 from costing.pricing.flat import FlatMap, load_flat_map
 from costing.retention import Retention
-from ledger.models import unshipped_batches, usage_metrics
+from ledger.models import unshipped_batches
 from ledger.session import operator_session
 from ledger.shipping import Unshipped, measure_unshipped
 from ledger.tenants import change_tenant
@@ -316,21 +316,12 @@ def test_retention_leaves_usage_that_waits_to_be_shipped(
     book(sms("a", time="2026-01-05T12:00:00Z"))
 
     def due() -> int:
-        retention = Retention(engine, days=30, ships=True)
+        retention = Retention(engine, days=30)
         return sum(each.rows for each in retention.find_due(now=NOW))
 
     before = due()
     ship()
     assert (0, 1) == (before, due())
-
-
-def test_retention_asks_for_no_relay_where_none_is_configured(
-    engine: sa.Engine, book: Book
-) -> None:
-    book(sms("a", time="2026-01-05T12:00:00Z"))
-    retention = Retention(engine, days=30)
-    taken = sum(sum(retention.take(due)) for due in retention.find_due(now=NOW))
-    assert (1, 0) == (taken, count(engine, usage_metrics))
 
 
 def test_a_tenant_whose_rows_were_damaged_holds_up_no_other(

@@ -211,7 +211,7 @@ def test_figures_that_change_while_they_are_compared_are_no_difference(
 
 @pytest.mark.usefixtures("shipped")
 def test_raw_usage_that_retention_took_is_left_out(engine: sa.Engine, verify: Verify) -> None:
-    retention = Retention(engine, days=4, ships=True)
+    retention = Retention(engine, days=4)
     taken = sum(sum(retention.take(due)) for due in retention.find_due(now=NOW))
     assert (1, []) == (taken, verify())
 

@@ -97,10 +97,3 @@ def _text(value: object) -> str | None:
 def find_awaited(answer_id: object) -> Awaited | None:
     """Return what is known of an answer that was asked for before."""
     return _awaited.get(answer_id) if isinstance(answer_id, str) else None
-
-
-def forget_all() -> None:
-    """Forget what was asked for and booked; no estimate is handed over."""
-    for awaited in _awaited.values():
-        awaited.disown()
-    _awaited.clear()

@@ -13,8 +13,9 @@ from typing import Any
 import openai
 import pytest
 
-from meterline.openai_hook import background, meter_openai
+from meterline.openai_hook import meter_openai
 from meterline.usage import Sink, Usage
+from tests.service.sdk.providers.memory import forget_all
 from tests.standins.openai_api import OpenAIAnswers
 from tests.standins.server import StandIn
 
@@ -111,6 +112,6 @@ def get_client(
 @pytest.fixture(autouse=True)
 def _nothing_awaited() -> Iterator[None]:
     """The process remembers what it asked for; the next test asks for the same ids anew."""
-    background.forget_all()
+    forget_all()
     yield
-    background.forget_all()
+    forget_all()

@@ -21,6 +21,7 @@ from meterline.sendgrid_hook import meter_sendgrid
 from meterline.twilio_hook import meter_twilio
 from meterline.usage import Usage
 from tests.service.sdk.providers.conftest import GetClient, Run
+from tests.service.sdk.providers.memory import forget_all
 from tests.service.sdk.providers.openai_paths import PATHS
 from tests.service.sdk.providers.test_twilio import to_standin
 from tests.standins.sendgrid_api import accept
@@ -127,14 +128,12 @@ def test_what_makes_a_price_differ_is_in_the_ledger(
 def test_the_same_answer_seen_by_another_process_is_a_duplicate(
     get_client: GetClient, sink: list[Usage], booked: Booking
 ) -> None:
-    from meterline.openai_hook import background  # noqa: PLC0415 (as a new process has it)
-
     client = get_client("OpenAI", sink.append)
     with working_for("acme", "ai_sms"):
         client.chat.completions.create(model="x", messages=[])
         client.chat.completions.create(model="x", messages=[])
         for _ in range(2):
-            background.forget_all()
+            forget_all()
             client.responses.retrieve("resp_background")
     expected = ["stored", "duplicate", "stored", "duplicate"]
     assert expected == [status for status, _ in booked(sink)]

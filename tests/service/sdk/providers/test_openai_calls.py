@@ -17,6 +17,7 @@ from meterline.context import working_for
 from meterline.openai_hook import meter_openai
 from meterline.usage import Usage
 from tests.service.sdk.providers.conftest import KINDS, GetClient, Run
+from tests.service.sdk.providers.memory import forget_all
 from tests.service.sdk.providers.openai_paths import ASK, RESPOND, settled
 from tests.standins.openai_api import (
     CHAT_ID,
@@ -276,11 +277,9 @@ def test_svg_authoring_is_metered_apart(
 def test_a_look_from_another_process_makes_an_equal_usage(
     get_client: GetClient, sink: list[Usage]
 ) -> None:
-    from meterline.openai_hook import background  # noqa: PLC0415 (as a new process has it)
-
     client = get_client("OpenAI", sink.append)
     for _ in range(2):
-        background.forget_all()
+        forget_all()
         client.responses.retrieve("resp_background")
         client.batches.retrieve("batch_1")
         client.batches.retrieve("batch_1")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from meterline.openai_hook import background
 from meterline.usage import Usage
 from tests.service.sdk.providers.conftest import KINDS, GetClient, Run
+from tests.service.sdk.providers.memory import forget_all
 from tests.service.sdk.providers.openai_paths import PATHS, TELL
 from tests.standins.openai_api import OpenAIAnswers
 
@@ -48,7 +48,7 @@ def test_the_caller_of_a_metered_client_sees_what_the_caller_of_a_bare_one_sees(
     call = PATHS[name].call
     bare = run(call(get_client(kind)))
     answers.forget()
-    background.forget_all()
+    forget_all()
     assert bare == run(call(get_client(kind, fail, inject=inject)))
 
 
