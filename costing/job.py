@@ -26,6 +26,7 @@ from costing.pricing.reader import BookReader
 from costing.recompute import recompute
 from costing.rollup import Pricing, Rater
 from costing.store import Cause, lock_costing
+from costing.waiting import Waiting
 from ledger.batches import Claim, list_pending_tenants
 from ledger.clock import Clock
 from ledger.days import book_days
@@ -75,7 +76,7 @@ class Costing:
         self._engine = engine
         self._reader = BookReader(engine, flat)
         self._ships = ships
-        self._backpriced_until: int | None = None
+        self._waiting = Waiting()
 
     def run(self, *, clock: Clock, wait: bool = False) -> Outcome:
         """Cost everything that is pending, and of a tenant what was when its turn came.
@@ -93,15 +94,13 @@ class Costing:
         with operator_session(self._engine) as session:
             newest, _ = self._reader.read(session)
             pending = list_pending_tenants(session)
-            unpriced = [] if newest == self._backpriced_until else list_unpriced_tenants(session)
-            outgrown = list_outgrown(session, now=clock())
+            now = clock()
+            unpriced = self._waiting.find(session, newest, now=now)
+            outgrown = list_outgrown(session, now=now)
         cost = partial(self._run_tenant, clock=clock, wait=wait)
         outcomes = self._run_all(pending, partial(self._try_tenant, cost))
-        # A price that came, or a worker that starts: what waits for a price is looked through.
-        price = partial(self._backprice_tenant, clock=clock)
+        price = partial(self._backprice_tenant, newest=newest, clock=clock, wait=wait)
         priced = self._run_all(unpriced, partial(self._try_tenant, price))
-        if not any(outcome.failures for outcome in priced):
-            self._backpriced_until = newest
         self._prune(outgrown, clock)
         failures = chain.from_iterable(outcome.failures for outcome in (*outcomes, *priced))
         return Outcome(
@@ -113,6 +112,8 @@ class Costing:
     def backprice(self, *, clock: Clock) -> Outcome:
         """Price what has no price and can have one now, as every run does when a price has come.
 
+        Tenants that somebody has at hand are waited for.
+
         Args:
             clock: see `run`.
 
@@ -120,8 +121,9 @@ class Costing:
             UnavailableError: the ledger did not answer.
         """
         with operator_session(self._engine) as session:
+            newest, _ = self._reader.read(session)
             unpriced = list_unpriced_tenants(session)
-        price = partial(self._backprice_tenant, clock=clock)
+        price = partial(self._backprice_tenant, newest=newest, clock=clock, wait=True)
         priced = self._run_all(unpriced, partial(self._try_tenant, price))
         failures = chain.from_iterable(outcome.failures for outcome in priced)
         return Outcome(0, tuple(failures), sum(outcome.backpriced for outcome in priced))
@@ -194,17 +196,25 @@ class Costing:
 
         return Outcome(cost_pending(lambda until: self._write(partial(cost_some, until), clock)))
 
-    def _backprice_tenant(self, tenant_id: TenantId, *, clock: Clock) -> Outcome:
-        def price_some(after: Place | None) -> Page:
+    def _backprice_tenant(
+        self, tenant_id: TenantId, *, newest: int, clock: Clock, wait: bool
+    ) -> Outcome:
+        """Look through a tenant's unpriced rows, from where the last run left them on."""
+
+        def price_some(after: Place | None) -> Page | None:
             with tenant_session(self._engine, tenant_id, write=True) as session:
-                lock_costing(session)
+                if not lock_costing(session, wait=wait):
+                    return None
                 pricing, now = self._look(tenant_id, clock)
                 return backprice(session, pricing, after=after, now=now)
 
-        rows, place = self._write(partial(price_some, None), clock)
-        while place is not None:
-            priced, place = self._write(partial(price_some, place), clock)
-            rows += priced
+        rows = 0
+        place = self._waiting.place(tenant_id, newest)
+        while page := self._write(partial(price_some, place), clock):
+            rows, place = rows + page.priced, page.end
+            self._waiting.note(tenant_id, newest, place)
+            if place is None:
+                break
         return Outcome(0, backpriced=rows)
 
     def _prune(self, tenant_ids: Sequence[TenantId], clock: Clock) -> None:
