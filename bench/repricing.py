@@ -53,11 +53,11 @@ def reprice_all(engine: sa.Engine, usd: str = _RATE) -> None:
     """Give every row of every tenant the price of an operator's entry."""
     entry = RateEntry(starts_on=DATES.start, unit="sms_segment", amount=Amount(usd))
     book = Book(flat=load_flat_map(), laid=[entry])
-    repricing = Repricing(engine, book, Scope(DATES))
+    repricing = Repricing(engine, lambda _session: book, Scope(DATES))
     with operator_session(engine) as session:
         tenants = list_tenants(session)
     for tenant in tenants:
-        for _ in repricing.run(tenant, clock=lambda: NOW, reason="a bench"):
+        for _ in repricing.run(tenant.tenant_id, clock=lambda: NOW, reason="a bench"):
             pass
 
 

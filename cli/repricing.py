@@ -11,10 +11,10 @@ from tabulate import tabulate
 
 from cli.options import known_tenants
 from cli.wiring import Wiring, open_ledger
+from costing.looking import FindBook
 from costing.pricing.files import Line, load_price_file
 from costing.pricing.laying import examine, lay_down
-from costing.pricing.resolution import Book
-from costing.pricing.store import read_book
+from costing.pricing.reader import BookReader
 from costing.repricing.job import Repricing, Scope, parse_reason
 from costing.repricing.outside import find_outside
 from costing.repricing.page import Sums
@@ -74,8 +74,8 @@ def reprice(  # noqa: PLR0913 - the options that the command has
     wiring = open_ledger()
     tenants = known_tenants(wiring, tenant_id)
     scope = Scope(dates, model)
-    book = _open_book(wiring, lines, file, _Wanted(scope, tenants), dry_run=dry_run)
-    repricing = Repricing(wiring.engine, book, scope)
+    find_book = _open_book(wiring, lines, file, _Wanted(scope, tenants), dry_run=dry_run)
+    repricing = Repricing(wiring.engine, find_book, scope)
     with click.progressbar(tenants, label="reprice", file=sys.stderr) as bar:
         done = [
             _Line(tenant, _reprice(repricing, tenant, wiring, why, dry_run=dry_run))
@@ -88,20 +88,21 @@ def _reprice(
     repricing: Repricing, tenant: Tenant, wiring: Wiring, reason: str, *, dry_run: bool
 ) -> Sums:
     if dry_run:
-        return repricing.preview(tenant)
+        return repricing.preview(tenant.tenant_id)
     sums = Sums()
-    for part in repricing.run(tenant, clock=wiring.clock, reason=reason):
+    for part in repricing.run(tenant.tenant_id, clock=wiring.clock, reason=reason):
         sums = sums.plus(part)
     return sums
 
 
 def _open_book(
     wiring: Wiring, lines: list[Line], file: Path | None, wanted: _Wanted, *, dry_run: bool
-) -> Book:
-    """Return the book to rate by, with a price file laid down, or as if it were."""
-    with operator_session(wiring.engine, write=bool(lines) and not dry_run) as session:
-        if not lines:
-            return read_book(session, wiring.flat_map)
+) -> FindBook:
+    """Return what finds the book to rate by, with a price file laid down, or as if it were."""
+    find_book = BookReader(wiring.engine, wiring.flat_map).find_book
+    if not lines:
+        return find_book
+    with operator_session(wiring.engine, write=not dry_run) as session:
         lay = examine if dry_run else lay_down
         found = lay(
             session,
@@ -119,7 +120,8 @@ def _open_book(
         outside = find_outside(session, found, wanted.scope, repriced)
     for line, reason in outside:
         click.echo(f"note: {file}:{line}: {reason}", err=True)
-    return found.after
+    # What is laid down beside it counts, too. Of a dry run nothing is.
+    return (lambda _session: found.after) if dry_run else find_book
 
 
 def _tell(done: list[_Line], *, dry_run: bool) -> None:

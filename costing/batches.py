@@ -7,7 +7,7 @@ from costing.changes import read_needed, write_changes
 from costing.hours import add_hours, open_hours
 from costing.recompute import Change
 from costing.rollup import Pricing, Rater
-from costing.store import sum_batches
+from costing.store import note_costed, sum_batches
 from ledger.batches import Claim, claim_batches, finish_batches
 from ledger.models import usage_rollups_daily
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups
@@ -15,6 +15,9 @@ from ledger.session import TenantSession
 
 CLAIM_EVENTS = 20_000
 """Most events costed in one transaction, unless a single batch is larger."""
+
+Look = Callable[[], tuple[Pricing, datetime]]
+"""Returns what the tenant pays, and the current instant."""
 
 
 def cost_pending(cost_some: Callable[[int | None], Claim]) -> int:
@@ -31,22 +34,23 @@ def cost_pending(cost_some: Callable[[int | None], Claim]) -> int:
             return done
 
 
-def cost_batches(
-    session: TenantSession, pricing: Pricing, until: int | None, *, ships: bool, now: datetime
-) -> Claim:
+def cost_batches(session: TenantSession, look: Look, until: int | None, *, ships: bool) -> Claim:
     """Cost the next batches of a tenant, whose costing lock the caller holds.
 
     Args:
         session: of the tenant, writing.
-        pricing: of the tenant.
+        look: is called when it is known which batches these are.
         until: see `claim_batches`.
         ships: hand the batches on to the relay.
-        now: the current instant.
 
     Raises:
         UnkeptError: where the rates have to be kept first.
     """
     claim = claim_batches(session, max_events=CLAIM_EVENTS, until=until)
+    # Not before: who booked a batch may have cut its days in a zone that is newer than an earlier
+    # look.
+    pricing, now = look()
+    note_costed(session, now=now)
     if not claim.batch_ids:
         return claim
     hours_from = open_hours(session, now=now)

@@ -4,7 +4,7 @@ Work is proportional to new events, not to history. A batch and what it adds to 
 finished in one transaction, so a killed worker leaves the batch as it found it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -18,13 +18,15 @@ from costing.backpricing import Page, Place, backprice, list_unpriced_tenants
 from costing.batches import cost_batches, cost_pending
 from costing.changes import keeping_rates, read_needed, write_changes
 from costing.hours import list_outgrown, prune_hours, rebuild_hours
+from costing.looking import look
 from costing.pricing.books import read_kept
 from costing.pricing.card import Rates
 from costing.pricing.flat import FlatMap
 from costing.pricing.reader import BookReader
 from costing.recompute import recompute
 from costing.rollup import Pricing, Rater
-from costing.store import Cause, lock_costing, note_costed
+from costing.store import Cause, lock_costing
+from costing.waiting import Waiting
 from ledger.batches import Claim, list_pending_tenants
 from ledger.clock import Clock
 from ledger.days import book_days
@@ -32,14 +34,13 @@ from ledger.engine import is_postgresql
 from ledger.errors import UnavailableError
 from ledger.session import BusyError, insist, operator_session, tenant_session
 from ledger.shipping import does_ship
-from ledger.tenant import Tenant, TenantId
-from ledger.tenants import find_tenants, get_tenant, list_tenants
+from ledger.tenant import TenantId
+from ledger.tenants import get_tenant, list_tenants
 
 TENANTS_AT_ONCE = 4
 """Tenants that one worker costs at a time on PostgreSQL, each in transactions of its own: while one
 waits for its sums or for a commit, the others go on."""
 
-_READ_AT_ONCE = 500
 _T = TypeVar("_T")
 
 
@@ -77,7 +78,7 @@ class Costing:
         self._engine = engine
         self._reader = BookReader(engine, flat)
         self._ships = ships
-        self._backpriced_until: int | None = None
+        self._waiting = Waiting()
 
     def run(self, *, clock: Clock, wait: bool = False) -> Outcome:
         """Cost everything that is pending, and of a tenant what was when its turn came.
@@ -95,16 +96,14 @@ class Costing:
         with operator_session(self._engine) as session:
             newest, _ = self._reader.read(session)
             pending = list_pending_tenants(session)
-            unpriced = [] if newest == self._backpriced_until else list_unpriced_tenants(session)
-            outgrown = list_outgrown(session, now=clock())
+            now = clock()
+            unpriced = self._waiting.find(session, newest, now=now)
+            outgrown = list_outgrown(session, now=now)
             ships = self._ships or does_ship(session)
         cost = partial(self._run_tenant, clock=clock, wait=wait, ships=ships)
         outcomes = self._run_all(pending, partial(self._try_tenant, cost))
-        # A price that came, or a worker that starts: what waits for a price is looked through.
-        price = partial(self._backprice_tenant, clock=clock)
+        price = partial(self._backprice_tenant, newest=newest, clock=clock, wait=wait)
         priced = self._run_all(unpriced, partial(self._try_tenant, price))
-        if not any(outcome.failures for outcome in priced):
-            self._backpriced_until = newest
         self._prune(outgrown, clock)
         failures = chain.from_iterable(outcome.failures for outcome in (*outcomes, *priced))
         return Outcome(
@@ -116,6 +115,8 @@ class Costing:
     def backprice(self, *, clock: Clock) -> Outcome:
         """Price what has no price and can have one now, as every run does when a price has come.
 
+        Tenants that somebody has at hand are waited for.
+
         Args:
             clock: see `run`.
 
@@ -123,8 +124,9 @@ class Costing:
             UnavailableError: the ledger did not answer.
         """
         with operator_session(self._engine) as session:
+            newest, _ = self._reader.read(session)
             unpriced = list_unpriced_tenants(session)
-        price = partial(self._backprice_tenant, clock=clock)
+        price = partial(self._backprice_tenant, newest=newest, clock=clock, wait=True)
         priced = self._run_all(unpriced, partial(self._try_tenant, price))
         failures = chain.from_iterable(outcome.failures for outcome in priced)
         return Outcome(0, tuple(failures), sum(outcome.backpriced for outcome in priced))
@@ -159,70 +161,66 @@ class Costing:
                 tenants = [get_tenant(session, tenant_id)]
             ships = self._ships or does_ship(session)
         return sum(
-            self._rebuild_tenant(tenant, lost_version=lost_version, clock=clock, ships=ships)
+            self._rebuild_tenant(
+                tenant.tenant_id, lost_version=lost_version, clock=clock, ships=ships
+            )
             for tenant in tenants
         )
 
     def _run_all(
-        self, tenant_ids: Sequence[TenantId], cost: Callable[[TenantId, Tenant | None], Outcome]
+        self, tenant_ids: Sequence[TenantId], cost: Callable[[TenantId], Outcome]
     ) -> list[Outcome]:
         """Cost tenants, several at once where the database lets them."""
         if not is_postgresql(self._engine):
-            return [cost(*each) for each in self._read_tenants(tenant_ids)]
+            return [cost(tenant_id) for tenant_id in tenant_ids]
         with ThreadPoolExecutor(_at_once(self._engine)) as threads:
-            tasks = [threads.submit(cost, *each) for each in self._read_tenants(tenant_ids)]
+            tasks = [threads.submit(cost, tenant_id) for tenant_id in tenant_ids]
             try:
                 return [task.result() for task in tasks]
             finally:
                 for task in tasks:
                     task.cancel()  # the ledger does not answer: the others would wait for it, too
 
-    def _read_tenants(
-        self, tenant_ids: Sequence[TenantId]
-    ) -> Iterator[tuple[TenantId, Tenant | None]]:
-        for start in range(0, len(tenant_ids), _READ_AT_ONCE):
-            part = tenant_ids[start : start + _READ_AT_ONCE]
-            with operator_session(self._engine) as session:
-                found = find_tenants(session, set(part))
-            yield from ((tenant_id, found.get(tenant_id)) for tenant_id in part)
-
-    def _try_tenant(
-        self, do: Callable[[Tenant], Outcome], tenant_id: TenantId, tenant: Tenant | None
-    ) -> Outcome:
-        if tenant is None:
-            return Outcome(0, (Failure(tenant_id, "it is not registered"),))
+    def _try_tenant(self, do: Callable[[TenantId], Outcome], tenant_id: TenantId) -> Outcome:
         try:
-            return do(tenant)
+            return do(tenant_id)
         except Exception as error:
             if isinstance(error, UnavailableError) and not isinstance(error, BusyError):
                 raise
             # Whatever it is, the next tenant is not to wait.
             return Outcome(0, (Failure(tenant_id, f"{type(error).__name__}: {error}"),))
 
-    def _run_tenant(self, tenant: Tenant, *, clock: Clock, wait: bool, ships: bool) -> Outcome:
+    def _run_tenant(self, tenant_id: TenantId, *, clock: Clock, wait: bool, ships: bool) -> Outcome:
         """Cost what is pending of a tenant, some of it in each transaction."""
 
         def cost_some(until: int | None) -> Claim:
-            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
                 if not lock_costing(session, wait=wait):
                     return Claim([], None)
-                pricing, now = self._look(tenant, clock)
-                note_costed(session, now=now)
-                return cost_batches(session, pricing, until, ships=ships, now=now)
+                look_now = partial(self._look, tenant_id, clock)
+                return cost_batches(session, look_now, until, ships=ships)
 
         return Outcome(cost_pending(lambda until: self._write(partial(cost_some, until), clock)))
 
-    def _backprice_tenant(self, tenant: Tenant, *, clock: Clock) -> Outcome:
-        def price_some(after: Place | None) -> Page:
-            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
-                lock_costing(session)
-                pricing, now = self._look(tenant, clock)
+    def _backprice_tenant(
+        self, tenant_id: TenantId, *, newest: int, clock: Clock, wait: bool
+    ) -> Outcome:
+        """Look through a tenant's unpriced rows, from where the last run left them on."""
+
+        def price_some(after: Place | None) -> Page | None:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
+                if not lock_costing(session, wait=wait):
+                    return None
+                pricing, now = self._look(tenant_id, clock)
                 return backprice(session, pricing, after=after, now=now)
 
-        rows, place = self._write(partial(price_some, None), clock)
-        while place is not None:
-            priced, place = self._write(partial(price_some, place), clock)
-            rows += priced
+        rows = 0
+        place = self._waiting.place(tenant_id, newest)
+        while page := self._write(partial(price_some, place), clock):
+            rows, place = rows + page.priced, page.end
+            self._waiting.note(tenant_id, newest, place)
+            if place is None:
+                break
         return Outcome(0, backpriced=rows)
 
     def _prune(self, tenant_ids: Sequence[TenantId], clock: Clock) -> None:
@@ -236,14 +234,15 @@ class Costing:
                     prune_hours(session, now=clock())
 
     def _rebuild_tenant(
-        self, tenant: Tenant, *, lost_version: str | None, clock: Clock, ships: bool
+        self, tenant_id: TenantId, *, lost_version: str | None, clock: Clock, ships: bool
     ) -> int:
         def repair() -> int:
-            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
                 lock_costing(session)
-                pricing, now = self._look(tenant, clock)
-                note_costed(session, now=now)
-                cost_pending(partial(cost_batches, session, pricing, ships=ships, now=now))
+                look_now = partial(self._look, tenant_id, clock)
+                cost_pending(partial(cost_batches, session, look_now, ships=ships))
+                pricing, now = look_now()
+                tenant = pricing.tenant
                 rater = Rater(pricing=pricing, kept=read_kept(session))
                 found = recompute(session, rater, lost_version=lost_version)
                 read_needed(session, (), found.lost)
@@ -256,19 +255,12 @@ class Costing:
                 return len(found.changes) + rebuild_hours(session, rows.values(), now=now)
 
         # What has piled up is costed in short transactions; little is left for the long one.
-        self._run_tenant(tenant, clock=clock, wait=True, ships=ships)
+        self._run_tenant(tenant_id, clock=clock, wait=True, ships=ships)
         return self._write(repair, clock)
 
-    def _look(self, tenant: Tenant, clock: Clock) -> tuple[Pricing, datetime]:
-        """Return what a tenant pays and the instant, for a transaction that has the tenant's lock.
-
-        Each transaction looks, and not before it has its lock: while a run goes on, and while it
-        waits, a price may be laid down and a day may close. On SQLite nobody else lays one down
-        from then on until it ends.
-        """
-        with operator_session(self._engine) as session:
-            _, book = self._reader.read(session)
-        return Pricing(book=book, tenant=tenant), clock()
+    def _look(self, tenant_id: TenantId, clock: Clock) -> tuple[Pricing, datetime]:
+        """Return what a tenant pays and the instant; see `look`."""
+        return look(self._engine, tenant_id, self._reader.find_book), clock()
 
     def _write(self, transaction: Callable[[], _T], clock: Clock) -> _T:
         def keep(rates: Iterable[Rates]) -> None:

@@ -30,8 +30,13 @@ def at_once(tasks: Sequence[Callable[[], T]]) -> list[T]:
 
 
 @contextmanager
-def before_write(engine: sa.Engine, act: Callable[[], object], *, at: int = 1) -> Iterator[None]:
-    """Let `act` happen once, just before the engine's write transaction number `at` begins."""
+def before_write(
+    engine: sa.Engine | type[sa.Engine], act: Callable[[], object], *, at: int = 1
+) -> Iterator[None]:
+    """Let `act` happen once, just before the engine's write transaction number `at` begins.
+
+    The class stands for whatever engine a command makes for itself.
+    """
     begun = 0
 
     def on_options(_c: object, options: Mapping[str, object]) -> None:

@@ -38,6 +38,15 @@ class BookReader:
             known = self._known = (newest, read_book(session, self.flat))
         return known
 
+    def find_book(self, session: OperatorSession) -> Book:
+        """Return the book as it is now.
+
+        Raises:
+            MissingError: `edited_price_entry`.
+        """
+        _, book = self.read(session)
+        return book
+
     def keep(self, rates: Iterable[Rates], *, now: datetime) -> None:
         """Keep rates in the ledger, so that they may rate rows."""
         with operator_session(self._engine, write=True) as session:

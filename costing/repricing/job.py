@@ -7,14 +7,13 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from costing.changes import keeping_rates, read_needed
+from costing.looking import FindBook, look
 from costing.pricing.books import keep_rates
 from costing.pricing.card import Rates
-from costing.pricing.resolution import Book
 from costing.repricing.changes import PageChanges
 from costing.repricing.multiplying import multiplier_values
 from costing.repricing.page import Ratings, Sums, sum_changes
 from costing.repricing.store import Page, Place, find_page, is_on, read_kinds, read_rows
-from costing.rollup import Pricing
 from costing.store import lock_costing
 from ledger.clock import Clock
 from ledger.days import note_days
@@ -22,7 +21,7 @@ from ledger.errors import InvalidError
 from ledger.period import DateRange, closes_at
 from ledger.rollups import RollupKey
 from ledger.session import TenantSession, insist, operator_session, tenant_session
-from ledger.tenant import Tenant
+from ledger.tenant import TenantId
 
 MAX_REASON = 255
 
@@ -49,21 +48,25 @@ class Repricing:
 
     Args:
         engine: of the ledger.
-        book: by which rows are rated.
+        find_book: returns the book by which rows are rated, as it is in each transaction.
         scope: which rows.
     """
 
-    def __init__(self, engine: sa.Engine, book: Book, scope: Scope) -> None:
+    def __init__(self, engine: sa.Engine, find_book: FindBook, scope: Scope) -> None:
         self._engine = engine
-        self._book = book
+        self._find_book = find_book
         self._scope = scope
 
-    def preview(self, tenant: Tenant) -> Sums:
-        """Return what a repricing of a tenant would come to, and change nothing."""
-        ratings = Ratings(Pricing(book=self._book, tenant=tenant).rates_of)
+    def preview(self, tenant_id: TenantId) -> Sums:
+        """Return what a repricing of a tenant would come to, and change nothing.
+
+        Raises:
+            MissingError: `unknown_tenant`.
+        """
+        ratings = Ratings(look(self._engine, tenant_id, self._find_book).rates_of)
         sums = Sums()
         place: Place | None = None
-        with tenant_session(self._engine, tenant.tenant_id) as session:
+        with tenant_session(self._engine, tenant_id) as session:
             while True:
                 page = self._find_page(session, place)
                 changes = ratings.rate(read_rows(session, *is_on(session, page)))
@@ -71,25 +74,26 @@ class Repricing:
                 if place is None:
                     return sums
 
-    def run(self, tenant: Tenant, *, clock: Clock, reason: str) -> Iterator[Sums]:
+    def run(self, tenant_id: TenantId, *, clock: Clock, reason: str) -> Iterator[Sums]:
         """Rate a tenant's rows again; yield what each transaction changed.
 
         Args:
-            tenant: whose rows.
+            tenant_id: whose rows.
             clock: read in each transaction, since a day may close while many are done.
             reason: see `parse_reason`.
 
         Raises:
+            MissingError: `unknown_tenant`.
             UnavailableError: the ledger did not answer. What was written stays.
         """
-        ratings = Ratings(Pricing(book=self._book, tenant=tenant).rates_of)
 
         def write(place: Place | None) -> tuple[Sums, Place | None]:
-            with tenant_session(self._engine, tenant.tenant_id, write=True) as session:
+            with tenant_session(self._engine, tenant_id, write=True) as session:
                 lock_costing(session)
-                now = clock()
+                pricing, now = look(self._engine, tenant_id, self._find_book), clock()
+                tenant = pricing.tenant
                 page = self._find_page(session, place)
-                changes = _find_changes(session, ratings, page)
+                changes = _find_changes(session, Ratings(pricing.rates_of), page)
                 sums = changes.sum()
                 if sums.rows:
                     changes.write()

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -24,6 +26,7 @@ from ledger.tenant import TenantId
 from tests.builders import NOW, sms
 from tests.conftest import Run
 from tests.onlooker import Onlooker
+from tests.pricing import lay, rate
 from tests.processes import wait_until
 from tests.servers.postgresql import Database, connect_as_driver
 from tests.service.attribution.claims import HASH_KEY
@@ -99,6 +102,28 @@ def test_a_tenant_whose_usage_somebody_holds_keeps_no_other_from_being_attribute
     targets = {f"of-{name}": TenantId(name) for name in names}
     done = Attribution(connect(Limits(lock=100))).move(targets, now=NOW)
     assert (1, [ACME]) == (done.usages, [failure.tenant_id for failure in done.failures])
+
+
+def test_a_tenant_whose_figures_somebody_has_keeps_prices_from_no_other(
+    stranger: psycopg.Connection[Any], engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    inbound = {"channel": "email", "direction": "inbound"}
+    events = [sms("c", tenant=tenant, **inbound) for tenant in ("acme", "karachi")]
+    intake.book(events, only_tenant=None, now=NOW)
+    costing.run(clock=lambda: NOW)
+    lay(engine, rate("email_recipient", "0.5", date(2026, 1, 1), direction="inbound"))
+    stranger.execute(HOLD_COSTING.encode())
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(costing.run, clock=lambda: NOW)
+        try:
+            meanwhile = running.result(timeout=20)
+        finally:
+            stranger.execute(b"ROLLBACK")
+    then = costing.run(clock=lambda: NOW)
+    assert ([(), 1], [(), 1]) == (
+        [meanwhile.failures, meanwhile.backpriced],
+        [then.failures, then.backpriced],
+    )
 
 
 def work_once(engine: sa.Engine, prices: FlatMap) -> None:

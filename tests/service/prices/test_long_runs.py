@@ -1,4 +1,7 @@
-"""What comes to pass while a run of costing goes on: a day closes, a price is laid down."""
+"""What comes to pass while a run of costing or repricing goes on.
+
+A day closes, a price is laid down, a tenant changes its plan.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +15,11 @@ from collector.intake import Intake
 from costing.job import Costing
 from costing.pricing.flat import FlatMap
 from ledger.clock import Clock
+from ledger.session import operator_session
+from ledger.tenants import change_tenant
 from tests.builders import NOW, sms
-from tests.costed import book, differences, journal, rows, tamper
+from tests.commands import run_here
+from tests.costed import ACME, book, differences, journal, only_row, rows, tamper
 from tests.interleaving import before_write
 from tests.pricing import lay, rate
 
@@ -92,3 +98,41 @@ def test_a_price_that_comes_while_a_tenant_is_costed_rates_the_rows_that_are_new
         found,
         differences(engine, prices),
     )
+
+
+def reprice(ledger_url: str) -> None:
+    """Reprice all of March by the command, which reads the ledger by itself."""
+    span = ("--from", "2026-03-01", "--to", "2026-03-31")
+    done = run_here("reprice", *span, "--reason", "why", METERLINE_DATABASE_URL=ledger_url)
+    assert 0 == done.returncode
+
+
+def test_a_price_that_comes_while_days_are_repriced_is_the_one_that_they_take(
+    engine: sa.Engine, ledger_url: str, intake: Intake, costing: Costing, prices: FlatMap
+) -> None:
+    book(intake, sms("a", **INBOUND))
+    costing.run(clock=lambda: NOW)
+
+    def price_comes() -> None:
+        lay(engine, rate("email_recipient", "0.5", EARLY, direction="inbound"))
+        costing.run(clock=lambda: NOW)
+
+    with before_write(sa.Engine, price_comes):
+        reprice(ledger_url)
+    assert (500_000_000, []) == (only_row(engine).estimated_cost, differences(engine, prices))
+
+
+def test_a_plan_that_changes_while_days_are_repriced_is_the_one_that_they_take(
+    engine: sa.Engine, ledger_url: str, intake: Intake, costing: Costing, prices: FlatMap
+) -> None:
+    book(intake, sms("a"))
+    costing.run(clock=lambda: NOW)
+    lay(engine, rate("sms_segment", "0.5", EARLY, plan="Elite"))
+
+    def plan_changes() -> None:
+        with operator_session(engine, write=True) as session:
+            change_tenant(session, ACME, plan="Elite", now=datetime(2026, 3, 2, tzinfo=UTC))
+
+    with before_write(sa.Engine, plan_changes):
+        reprice(ledger_url)
+    assert (500_000_000, []) == (only_row(engine).estimated_cost, differences(engine, prices))

@@ -117,10 +117,10 @@ def test_random_rows_are_rated_by_the_database_as_by_python(
         return found
 
     monkeypatch.setattr(PageChanges, "read_beyond", note)
-    repricing = Repricing(engine, book, Dates(DATES))
-    preview = repricing.preview(tenant)
+    repricing = Repricing(engine, lambda _session: book, Dates(DATES))
+    preview = repricing.preview(ACME)
     done = Sums()
-    for part in repricing.run(tenant, clock=lambda: NOW + timedelta(days=60), reason="a test"):
+    for part in repricing.run(ACME, clock=lambda: NOW + timedelta(days=60), reason="a test"):
         done = done.plus(part)
     found = {row.key: as_rated(row) for row in rows(engine)}
     assert expected == found

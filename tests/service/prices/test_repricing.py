@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from costing.job import Costing
 from costing.pricing.flat import FlatMap, load_flat_map
 from costing.pricing.laying import lay_down
-from costing.pricing.store import read_book
+from costing.pricing.reader import BookReader
 from costing.repricing import store as pages
 from costing.repricing.job import Repricing, Scope, parse_reason
 from costing.repricing.outside import find_outside
@@ -37,8 +37,7 @@ OTHER = {"model": "other-llm", "input_tokens": 1000, "output_tokens": 500}
 def repricing(
     engine: sa.Engine, flat: FlatMap, dates: DateRange = DAYS, model: str | None = None
 ) -> Repricing:
-    with operator_session(engine) as session:
-        return Repricing(engine, read_book(session, flat), Scope(dates, model))
+    return Repricing(engine, BookReader(engine, flat).find_book, Scope(dates, model))
 
 
 def reprice(
@@ -50,9 +49,7 @@ def reprice(
     **scope: Any,
 ) -> Sums:
     sums = Sums()
-    with operator_session(engine) as session:
-        tenant = get_tenant(session, tenant_id)
-    for part in repricing(engine, flat, **scope).run(tenant, clock=lambda: now, reason=WHY):
+    for part in repricing(engine, flat, **scope).run(tenant_id, clock=lambda: now, reason=WHY):
         sums = sums.plus(part)
     return sums
 
@@ -156,9 +153,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
     book(sms("a"), ai("b"))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
     before = rows(engine)
-    with operator_session(engine) as session:
-        tenant = get_tenant(session, ACME)
-    preview = repricing(engine, prices).preview(tenant)
+    preview = repricing(engine, prices).preview(ACME)
     assert (before, []) == (rows(engine), journal(engine))
     assert reprice(engine, prices) == preview
 
@@ -208,9 +203,7 @@ def test_a_repricing_that_was_stopped_amid_a_tenant_is_finished_by_running_it_ag
     monkeypatch.setattr(pages, "PAGE_ROWS", 2)
     book(*(sms(str(n), feature=f"f{n}") for n in range(5)))
     lay(engine, rate("sms_segment", "0.01", starts_on=date(2026, 3, 9)), backdated=True)
-    with operator_session(engine) as session:
-        tenant = get_tenant(session, ACME)
-    stopped = repricing(engine, prices).run(tenant, clock=lambda: MUCH_LATER, reason=WHY)
+    stopped = repricing(engine, prices).run(ACME, clock=lambda: MUCH_LATER, reason=WHY)
     first = next(stopped)
     amid = (sorted(row.estimated_cost or 0 for row in rows(engine)), differences(engine, prices))
     del stopped
@@ -234,7 +227,7 @@ def test_a_day_that_closes_while_it_is_repriced_is_journalled_from_then_on(
         tenant = get_tenant(session, ACME)
     closes = closes_at(date(2026, 3, 9), tenant)
     instants = [closes - timedelta(seconds=1)]
-    running = repricing(engine, prices).run(tenant, clock=lambda: instants[-1], reason=WHY)
+    running = repricing(engine, prices).run(ACME, clock=lambda: instants[-1], reason=WHY)
     first = next(running)
     instants.append(closes)
     rest = [part.rows for part in running]
