@@ -20,6 +20,7 @@ class Notice(Enum):
     DEAD = "the collector refused usage: it is among the dead letters, see Meter.redeliver"
     LETTERS_FULL = "no room for dead letters: refused usage is lost"
     HELD = "the collector does not know a tenant; its usage waits and is tried again"
+    AHEAD = "this host's clock is ahead of the collector's; usage waits until its time has come"
     UNDELIVERED = "usage cannot be delivered now; it waits and is tried again"
     CLOSED = "usage came after the meter was closed and is lost"
     UNHOOKED = "a client could not be wrapped and is not metered"
