@@ -57,7 +57,9 @@ def _read_results(document: bytes) -> list[Result]:
             raise _read_error(str(found["error"]))
         results: list[Result] = found["results"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise BadUpstreamError("influx_unavailable", "what answers is no InfluxDB") from None
+        raise BadUpstreamError(
+            "influx_unavailable", "what answers at this address is not InfluxDB"
+        ) from None
     return results
 
 

@@ -14,7 +14,7 @@ class Notice(Enum):
     IN_MEMORY = "no spool folder: usage waits in memory and is lost when the process is killed"
     NO_FOLDER = "the spool folder cannot be used; usage waits in memory and may be lost at a kill"
     FULL = "the spool is full: usage is being dropped; see when_full and max_bytes"
-    REFUSED = "usage was refused, since it cannot be sent: an id, a tenant or a count is no such"
+    REFUSED = "usage was refused: its id, tenant or count is invalid"
     WITHHELD = "metadata, a source or a feature was left out: content, personal, or not small"
     DAMAGED = "spool files were damaged; what has no valid checksum was skipped"
     DEAD = "the collector refused usage: it is among the dead letters, see Meter.redeliver"

@@ -123,6 +123,16 @@ def test_what_waits_says_once_in_the_log_what_for(
     assert 1 == len(caplog.messages)
 
 
+def test_usage_that_is_not_taken_is_told_in_the_log(
+    meter: Meter, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_sms(meter, tenant="jo@example.test")
+    meter.flush()
+    told = "usage was refused: its id, tenant or count is invalid"
+    wait_until(lambda: told in caplog.text, "it is logged")
+    assert "jo@example.test" not in caplog.text
+
+
 def test_refused_usage_becomes_a_dead_letter_with_its_reason(meter: Meter, spool: Path) -> None:
     record_sms(meter, event_id="odd", channel="pigeon")
     record_sms(meter, event_id="good")
