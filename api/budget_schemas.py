@@ -51,7 +51,7 @@ class BudgetAnswer(TenantDates):
     thresholds: list[int]
     recipients: list[str]
     set_at: datetime | None = Field(description="Since when it is what it is")
-    spent: str = Field(description="USD; usage without a price is no part of it")
+    spent: str = Field(description="USD; usage without a price is not part of it")
     percent_used: int = Field(description="Rounded down")
     has_unpriced: bool = Field(description="There is usage without a price: more was spent")
     unpriced_count: int

@@ -26,7 +26,7 @@ blueprint = APIBlueprint("session_links", __name__, abp_security=[HOST_TOKEN])
         "201": SessionLink,
         "400": {"description": "The token's subject cannot be kept", **PROBLEM_RESPONSE},
         "401": {"description": "No valid token of the host", **PROBLEM_RESPONSE},
-        "403": {"description": "The token's role or tenant is none of ours", **PROBLEM_RESPONSE},
+        "403": {"description": "The token's role or tenant is not known here", **PROBLEM_RESPONSE},
         "503": {"description": "Ledger or keys do not answer; ask again", **PROBLEM_RESPONSE},
     },
 )

@@ -72,7 +72,7 @@ def _guarded(check: Check, wiring: Wiring) -> Iterator[Finding]:
 
 def _settings(wiring: Wiring) -> Iterator[Finding]:
     for name in find_unknown_settings():
-        yield Finding(ok=None, text=f"{name} is no setting of Meterline")
+        yield Finding(ok=None, text=f"{name} is not a setting of Meterline")
     if wiring.settings.hash_key is None:
         yield Finding(
             ok=None,

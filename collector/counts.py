@@ -52,10 +52,16 @@ _SECONDS_A_MINUTE = 60
 
 
 class Counted(NamedTuple):
-    """Billable counts, and whether they were derived from a total."""
+    """Billable counts, and how well they are known.
+
+    Attributes:
+        derived: they were derived from a total.
+        partial: of tokens in and out one was not told. It counts as none, and may be some.
+    """
 
     measures: Measures
     derived: bool = False
+    partial: bool = False
 
 
 def count_usage(channel: str, quantity: object, metadata: Mapping[str, object]) -> Counted:
@@ -129,7 +135,9 @@ def _count_ai(quantity: object, metadata: Mapping[str, object]) -> Counted:
         **_split("input_tokens", sent, _INPUT_DETAILS, counts),
         **_split("output_tokens", received, _OUTPUT_DETAILS, counts),
     )
-    return Counted(measures, derived)
+    # Where audio is billed by duration, it may be all that there is on the other side.
+    is_partial = len(counts.keys() & _SIDES) == 1 and total is None and audio_ms is None
+    return Counted(measures, derived, is_partial)
 
 
 def _read_tokens(metadata: Mapping[str, object]) -> dict[str, int]:

@@ -93,7 +93,7 @@ def read_event(
         _model(metadata),
         _price_class(channel, metadata, counted.measures),
         counted.derived,
-        _flag(metadata, "provisional"),
+        _flag(metadata, "provisional") or counted.partial,
         cleaned.stored,
         counted.measures,
     )

@@ -21,6 +21,7 @@ from ledger.tenant import TenantId
 FAILED_WITHIN = timedelta(days=1)
 """How long a notice that was given up is told of: what is older is in the table alone."""
 
+_IN_ONE_QUERY = 500
 _NOTICE = budget_notices.c
 # Written out: the index is of such rows alone.
 _WAITS = sa.and_(_NOTICE.sent_at.is_(None), _NOTICE.failed_at.is_(None))
@@ -58,6 +59,13 @@ class BudgetNotice:
     document: str
     created_at: datetime
     attempts: int = 0
+
+
+class NoticeName(NamedTuple):
+    """Whose notice it is, and which of theirs."""
+
+    tenant_id: TenantId
+    notice_id: str
 
 
 class Undelivered(NamedTuple):
@@ -179,6 +187,23 @@ def read_fates(session: TenantSession, notice_ids: Collection[str]) -> dict[str,
         notice_id: Fate.SENT if sent_at else Fate.FAILED if failed_at else Fate.WAITING
         for notice_id, sent_at, failed_at in session.connection.execute(query)
     }
+
+
+def find_recipients(
+    session: OperatorSession, named: Iterable[NoticeName]
+) -> dict[NoticeName, tuple[str, ...]]:
+    """Return whom these notices are for, without those that were never made."""
+    wanted = sorted(set(named))
+    found: dict[NoticeName, tuple[str, ...]] = {}
+    for first in range(0, len(wanted), _IN_ONE_QUERY):
+        part = wanted[first : first + _IN_ONE_QUERY]
+        query = sa.select(_NOTICE.tenant_id, _NOTICE.notice_id, _NOTICE.recipients).where(
+            sa.tuple_(_NOTICE.tenant_id, _NOTICE.notice_id).in_(part)
+        )
+        for tenant_id, notice_id, recipients in session.connection.execute(query):
+            name = NoticeName(TenantId(tenant_id), notice_id)
+            found[name] = tuple(orjson.loads(recipients))
+    return found
 
 
 def measure_undelivered(session: OperatorSession, *, now: datetime) -> Undelivered:

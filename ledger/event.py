@@ -36,7 +36,7 @@ class UsageEvent(NamedTuple):
         time: when it happened, aware, UTC.
         date: the tenant's local date of `time`.
         derived: the counts were derived from a total.
-        provisional: the submitter expects a better count later.
+        provisional: the submitter expects a better count later, or told a part of it.
         metadata: allow-listed scalars as canonical JSON text, or None.
         measures: the billable counts.
     """

@@ -142,7 +142,7 @@ def _policy_gaps(connection: sa.Connection) -> Iterator[str]:
     for table, policy in there:
         if policy not in POLICIES:
             roles = there[table, policy][0]
-            yield f"{table} has a policy {policy} for {roles} that is none of ours; drop it"
+            yield f"{table} has a policy {policy} for {roles} that is not Meterline's; drop it"
 
 
 def _is_ours(policy: str, role: str, *found: str) -> bool:

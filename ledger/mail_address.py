@@ -21,4 +21,6 @@ def parse_address(text: object, *, key: str) -> str:
     """
     if isinstance(text, str) and len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(text):
         return text
-    raise InvalidError("invalid_address", f"{key} holds what is no e-mail address", key=key)
+    raise InvalidError(
+        "invalid_address", f"{key} holds something that is not an e-mail address", key=key
+    )

@@ -190,7 +190,7 @@ def _row(values: sa.RowMapping) -> RollupRow:
         raise ConflictError(
             "damaged_rollup",
             f"the rollup row {values['rollup_id']} of {values['tenant_id']} on {key.date} was"
-            " changed by hand: its id or state is none that the ledger gives",
+            " changed by hand: its id or state is not one that the ledger gives",
         )
     return RollupRow(
         key=key,

@@ -166,7 +166,7 @@ def parse_owned_by_accounts(text: str) -> list[tuple[str | None, str]]:
     """
     owned = parse_owned(text)
     if any(owner is not None and _ACCOUNT.fullmatch(owner) is None for owner, _ in owned):
-        raise ValueError("has an owner that is no account: AC and 32 of 0-9 a-f")
+        raise ValueError("has an owner that is not an account: AC and 32 of 0-9 a-f")
     return owned
 
 
@@ -200,5 +200,5 @@ def _fault_of_rule(kind: str, value: str, feature: str) -> str | None:
     if kind == "number" and _PHONE_NUMBER.fullmatch(value) is None:
         return "has a number that is neither written like +14155550100 nor a short code"
     if not is_slug(feature):
-        return "has a feature that is no slug"
+        return "has a feature that is not a slug"
     return None

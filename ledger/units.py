@@ -96,7 +96,7 @@ def build_catalogue(document: dict[str, Any]) -> Catalogue:
 def _faults(catalogue: Catalogue) -> list[str]:
     faults = []
     if catalogue.long_context_tokens < 1:
-        faults.append("long_context.input_tokens is no count")
+        faults.append("long_context.input_tokens is not a count")
     channels = [channel.name for channel in catalogue.channels]
     faults += [f"channel {name} is there twice" for name in channels if channels.count(name) > 1]
     for unit in catalogue.units:

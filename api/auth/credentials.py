@@ -40,7 +40,7 @@ def _read_authorization(policy: Policy, services: Services) -> Caller:
         return _read_key(token, services)
     if services.host_tokens is None:
         raise UnauthorizedError(
-            "invalid_credential", "this is no API key, and tokens of a host are not set up here"
+            "invalid_credential", "this is not an API key, and tokens of a host are not set up here"
         )
     return services.host_tokens.read(token, now=services.clock())
 

@@ -27,5 +27,5 @@ def check_csrf(expected: str) -> None:
     sent = request.headers.get(HEADER) or request.form.get(FIELD, "")
     if not hmac.compare_digest(expected.encode(), sent.encode()):
         raise ForbiddenError(
-            "invalid_csrf_token", "this form is not ours or too old; load the page again"
+            "invalid_csrf_token", "this form has expired; reload the page and try again"
         )

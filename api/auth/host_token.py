@@ -93,7 +93,7 @@ class HostTokens:
             kid = header.get("kid")
             key = self.keys.find(kid if isinstance(kid, str) else None, now=now)
             if key is None:
-                raise _refused("its key id is none of the host's")
+                raise _refused("its key id is not one of the host's")
             return jwt.decode(
                 token,
                 key,
@@ -117,7 +117,7 @@ class HostTokens:
         if role is None:
             raise ForbiddenError(
                 "unknown_role",
-                "the token's role is none that Meterline knows; see METERLINE_JWT_ROLES",
+                "the token's role is not one that Meterline knows; see METERLINE_JWT_ROLES",
                 key=self.claims[1],
                 value=claim,
             )
@@ -178,7 +178,7 @@ def _seconds(claim: object) -> float:
         with suppress(OverflowError):  # a whole number may have more digits than a float holds
             if math.isfinite(claim):
                 return claim
-    raise _refused("one of its times is no number")
+    raise _refused("one of its times is not a number")
 
 
 def _tenant(claim: object) -> TenantId | None:
@@ -198,7 +198,7 @@ def _subject(claim: object) -> str:
         claim = str(claim)
     if isinstance(claim, str) and 1 <= len(claim) <= _MAX_SUBJECT and claim.isprintable():
         return claim
-    raise _refused("its subject is no text")
+    raise _refused("its subject is not a valid id")
 
 
 def _refused(reason: str) -> UnauthorizedError:

@@ -158,7 +158,7 @@ def _read_ring(file: Path) -> KeyRing:
             next=_from_jwk(document[_NEXT]),
         )
     except (ValueError, LookupError, AttributeError, TypeError, InvalidKeyError):
-        raise _missing(f"{PRIVATE_FILE} is no file of keys") from None
+        raise _missing(f"{PRIVATE_FILE} is not a valid key file") from None
     except UnsupportedAlgorithm:
         raise _missing(f"{PRIVATE_FILE} has a key of another kind") from None
 

@@ -38,7 +38,9 @@ def join_documents(documents: Sequence[bytes]) -> Result:
         for document in documents or (b"",):
             is_cut = _add_document(series, orjson.loads(document))
     except (AttributeError, KeyError, TypeError, orjson.JSONDecodeError):
-        raise BadUpstreamError("influx_unavailable", "what answers is no InfluxDB") from None
+        raise BadUpstreamError(
+            "influx_unavailable", "what answers at this address is not InfluxDB"
+        ) from None
     if is_cut:
         raise cut_short()
     return {"series": series} if series else {}

@@ -94,8 +94,8 @@ class SendGridSignatures:
             if not isinstance(getattr(verifier, "public_key", None), EllipticCurvePublicKey):
                 raise InvalidError(
                     "invalid_settings",
-                    "settings are wrong:\n  METERLINE_SENDGRID_PUBLIC_KEY: holds what is no"
-                    " verification key of SendGrid",
+                    "settings are wrong:\n  METERLINE_SENDGRID_PUBLIC_KEY: holds something"
+                    " that is not a verification key of SendGrid",
                 )
             self._keys.append((subuser, verifier))
 
@@ -143,7 +143,9 @@ def not_configured(setting: str) -> UnavailableError:
 
 def missing_signature(header: str) -> ForbiddenError:
     """Return the error of a webhook without a signature."""
-    return ForbiddenError("missing_signature", f"a webhook is signed in {header}", key=header)
+    return ForbiddenError(
+        "missing_signature", f"the header {header} of the signature is missing", key=header
+    )
 
 
 def _owned(secret: SecretStr | None) -> _Owned:

@@ -51,7 +51,8 @@ def reading_answer() -> Iterator[None]:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UnavailableError(
-            "influx_unavailable", "what answered is no InfluxDB: its answer has another shape"
+            "influx_unavailable",
+            "what answers at this address is not InfluxDB: its answer has another shape",
         ) from error
 
 

@@ -38,7 +38,8 @@ class Answer(NamedTuple):
             document = None
         if not isinstance(document, dict):
             raise UnavailableError(
-                "influx_unavailable", "what answered is no InfluxDB: its answer is no JSON object"
+                "influx_unavailable",
+                "what answers at this address is not InfluxDB: its answer is not a JSON object",
             )
         return document
 

@@ -66,7 +66,7 @@ class Writer:
             ) from error
         except UnicodeDecodeError as error:  # the client reads a proxy's page before its status
             raise UncertainError(
-                "influx_unavailable", f"what answers at {self._url} is no InfluxDB"
+                "influx_unavailable", f"what answers at {self._url} is not InfluxDB"
             ) from error
         except ValueError:
             raise unfit_header() from None
@@ -74,7 +74,7 @@ class Writer:
             # A page of a proxy, for one: to take it for the answer would lose what was sent.
             raise UncertainError(
                 "influx_unavailable",
-                f"what answers at {self._url} is no InfluxDB: it answers {status} to a write",
+                f"what answers at {self._url} is not InfluxDB: it answers {status} to a write",
             )
         return 0
 

@@ -8,12 +8,9 @@ from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 from sendgrid.helpers.mail import CustomArg, Mail
 
-from collector.notices.sending import Attempt
+from collector.notices.sending import CUSTOM_ARGUMENT, Attempt
 from collector.notices.wording import body_of, subject_of
 from ledger.budget_notices import BudgetNotice
-
-CUSTOM_ARGUMENT = "meterline_notice"
-"""Carries the id of the notice into SendGrid's events and logs."""
 
 _REFUSED = frozenset({400, 413})
 

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from ledger.budget_notices import BudgetNotice
 
+CUSTOM_ARGUMENT = "meterline_notice"
+"""Carries the id of the notice into SendGrid's events and logs."""
+
 
 class Attempt(NamedTuple):
     """How an attempt went.

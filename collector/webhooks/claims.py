@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from collector.facts.claim import Claim
 from collector.facts.fact import Fact
+from ledger.budget_notices import NoticeName
 from ledger.errors import InvalidError
 from ledger.tenant import TenantId, parse_tenant_id
 
@@ -25,6 +27,18 @@ class Scope:
     owner: Claim | None = None
 
 
+class OwnMail(NamedTuple):
+    """What a mail that a notice of a budget may be says of itself.
+
+    Attributes:
+        name: of the notice.
+        recipient: an address, looked at and forgotten.
+    """
+
+    name: NoticeName
+    recipient: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice:
     """Facts of one tenant.
@@ -35,12 +49,14 @@ class Notice:
         tenant: the tenant that the host named. It is never somebody else's for the sake of claims.
         owner: whose key signed it, where the key is one owner's alone: then that tells the tenant,
             and nothing else does.
+        own_mail: says that it is of a mail of our own; whether it is, the ledger knows.
     """
 
     facts: Sequence[Fact]
     claims: tuple[Claim, ...]
     tenant: TenantId | None
     owner: Claim | None = None
+    own_mail: OwnMail | None = None
 
 
 class Ignored(StrEnum):
@@ -64,6 +80,9 @@ class Ignored(StrEnum):
 
     TRUNK = "trunk"
     """A call over a trunk of the operator's own, which Twilio bills by a price list of its own."""
+
+    OWN_NOTICE = "own_notice"
+    """A mail of ours about a budget, which was booked when it was sent."""
 
     UNREADABLE_EVENT = "unreadable_event"
     """An event in a batch lacks what it is told from others by; its neighbours are booked."""

@@ -12,9 +12,11 @@ import orjson
 
 from collector.facts.claim import Claim, ClaimKind
 from collector.facts.fact import Fact, Rank, Verdict
-from collector.webhooks.claims import Ignored, Notice, named_tenant
+from collector.notices.sending import CUSTOM_ARGUMENT
+from collector.webhooks.claims import Ignored, Notice, OwnMail, named_tenant
 from collector.webhooks.features import FeatureRules, as_feature, feature_by_rules
 from collector.webhooks.twilio_fields import is_sid
+from ledger.budget_notices import NoticeName
 from ledger.errors import InvalidError
 
 SOURCE = "sendgrid"
@@ -87,6 +89,7 @@ def _read_event(
         claims=() if owner is None else (owner,),
         tenant=named_tenant(event.get("tenant")),
         owner=owner,
+        own_mail=_own_mail(event),
     )
 
 
@@ -100,6 +103,17 @@ def mailing_of(message_id: object) -> str | None:
         return None
     mailing, filter_, _ = message_id.partition(_FILTER)
     return _id(mailing if filter_ else message_id.partition(".")[0])
+
+
+def _own_mail(event: Mapping[str, object]) -> OwnMail | None:
+    name, recipient = event.get(CUSTOM_ARGUMENT), event.get("email")
+    if not isinstance(name, str) or not isinstance(recipient, str):
+        return None
+    tenant, _, notice_id = name.partition("/")
+    tenant_id = named_tenant(tenant)
+    if tenant_id is None or not notice_id.isprintable():  # PostgreSQL takes no NUL
+        return None
+    return OwnMail(NoticeName(tenant_id, notice_id), recipient)
 
 
 def _id(value: object) -> str | None:

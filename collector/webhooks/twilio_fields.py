@@ -44,7 +44,7 @@ def need_sid(form: Form, name: str) -> str:
     """
     sid = need(form, name)
     if not is_sid(sid):
-        raise InvalidError("invalid_parameter", f"{name} is no SID", key=name)
+        raise InvalidError("invalid_parameter", f"{name} is not a SID", key=name)
     return sid
 
 
@@ -63,7 +63,7 @@ def read_count(form: Form, name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise InvalidError("invalid_parameter", f"{name} is no count", key=name)
+        raise InvalidError("invalid_parameter", f"{name} is not a count", key=name)
     return int(text)
 
 

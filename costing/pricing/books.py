@@ -104,5 +104,6 @@ def _restored(document: str) -> Rates:
         return restore_card(document) if is_card else restore_flat_map(document)
     except (InvalidError, ValueError) as error:
         raise MissingError(
-            "edited_price_book", f"a price book in the ledger was edited and is none now: {error}"
+            "edited_price_book",
+            f"a price book in the ledger was edited and can no longer be read: {error}",
         ) from error

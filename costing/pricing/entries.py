@@ -126,7 +126,8 @@ def read_entry(kind: str, starts_on: date, scope: Scope, document: str) -> Entry
         _check(entry, document)
     except (AttributeError, InvalidError, KeyError, TypeError, ValueError) as error:
         raise MissingError(
-            "edited_price_entry", f"a price entry in the ledger was edited and is none now: {error}"
+            "edited_price_entry",
+            f"a price entry in the ledger was edited and can no longer be read: {error}",
         ) from error
     return entry
 

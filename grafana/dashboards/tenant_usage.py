@@ -159,7 +159,7 @@ def _channels(ref: PanelRef) -> Json:
 def _share_of_cost(ref: PanelRef) -> Json:
     content = Content(
         description="Each channel's part of what is known to be spent in the range. Usage without a"
-        " price is no part of it.",
+        " price is not part of it.",
         source=SERIES,
         targets=[series_target("A", queries.cost(group='"channel"'), "$tag_channel")],
         unit=USD,

@@ -65,7 +65,7 @@ def _reason(error: Exception) -> str:
         case requests.Timeout():
             return "it did not answer in time"
         case requests.exceptions.JSONDecodeError():
-            return "what answered is no Grafana"
+            return "what answers at this address is not Grafana"
         case requests.ConnectionError():
             return "it cannot be reached"
         case _:

@@ -38,7 +38,7 @@ def parse_login(text: object) -> str:
         return text
     raise InvalidError(
         "invalid_login",
-        "a login has 1 to 64 of a-z 0-9 _ . -, starts with a letter or digit and is no e-mail"
+        "a login has 1 to 64 of a-z 0-9 _ . -, starts with a letter or digit and is not an e-mail"
         " address",
         key="login",
     )

@@ -24,5 +24,5 @@ class SecretFileSettings(BaseModel):
     @classmethod
     def _a_folder(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():
-            raise ValueError("is no folder")
+            raise ValueError("is not a folder")
         return value

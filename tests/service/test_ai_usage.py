@@ -14,7 +14,7 @@ from ledger.models import usage_metrics
 from ledger.rollups import read_rollups
 from ledger.session import operator_session, tenant_session
 from ledger.tenant import TenantId
-from tests.builders import NOW
+from tests.builders import NOW, ai
 
 CALLS = {
     # file: (tokens in, tokens out, model)
@@ -84,6 +84,25 @@ def test_an_ai_call_records_usage(
     measures = row.tally.measures
     found = (measures.input_tokens, measures.output_tokens, row.key.model, row.estimated_cost)
     assert (tokens_in, tokens_out, model, cost) == found
+
+
+@pytest.mark.parametrize(
+    ("counts", "provisional"),
+    [
+        ({"input_tokens": 1000}, 1),
+        ({"output_tokens": 500}, 1),
+        ({"input_tokens": 1000, "output_tokens": 0}, 0),
+        ({"input_tokens": 1000, "total_tokens": 1000}, 0),
+    ],
+)
+def test_usage_of_which_one_side_is_not_known_is_provisional(
+    counts: dict[str, int], provisional: int, engine: sa.Engine, intake: Intake, costing: Costing
+) -> None:
+    intake.book([ai(metadata={"model": "house-llm", **counts})], only_tenant=None, now=NOW)
+    costing.run(clock=lambda: NOW)
+    with tenant_session(engine, TenantId("acme")) as session:
+        (row,) = read_rollups(session).values()
+    assert (provisional, 0) == (row.tally.provisional_count, row.tally.derived_count)
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -213,7 +213,7 @@ def test_without_terminal_and_pipe_there_is_nobody_to_ask(shell: Shell) -> None:
         (("boss", "--role", "tenant_admin", "--tenant", "x"), 1, "there is no tenant x"),
         (("boss", "--role", "tenant_admin", "--tenant", "a b"), 2, "a tenant id has 1 to 64 of"),
         (("Boss", "--role", "ops"), 2, "a login has 1 to 64 of a-z"),
-        (("jo@example.org", "--role", "ops"), 2, "and is no e-mail address"),
+        (("jo@example.org", "--role", "ops"), 2, "and is not an e-mail address"),
         ((), 2, "Missing argument 'LOGIN'"),
     ],
 )

@@ -18,7 +18,8 @@ class Stats(NamedTuple):
         dead: events that the collector refused.
         dropped: events that found no room, or made room for others.
         pending: events that wait for their result.
-        held: of the pending ones, those whose tenant the collector does not know.
+        held: of the pending ones, those that the collector does not take yet: it does not know
+            their tenant, or this host's clock was ahead of its own.
         exposed: of the pending ones, those in memory, which a kill of the process would lose.
         refused: usages that cannot be sent and were never taken.
         withheld: metadata values, sources and features that were left out.

@@ -367,7 +367,11 @@ def test_a_rotation_that_fails_leaves_a_secret_that_is_good(
         (told("precondition", 412), "grafana_conflict", "precondition"),
         (told("bad data", 400), "grafana_unavailable", "bad data"),
         (Answer(b"<html>", 502), "grafana_unavailable", "status 502"),
-        (Answer(b"<html>hello", 200), "grafana_unavailable", "what answered is no Grafana"),
+        (
+            Answer(b"<html>hello", 200),
+            "grafana_unavailable",
+            "what answers at this address is not Grafana",
+        ),
     ],
 )
 def test_what_grafana_refuses_is_told_in_a_sentence_without_the_password(

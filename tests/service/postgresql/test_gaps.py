@@ -73,7 +73,7 @@ def test_the_walls_of_an_upgraded_ledger_are_left_alone_by_the_next_upgrade(
         ),
         (
             "CREATE POLICY everybody ON usage_batches USING (true)",
-            "usage_batches has a policy everybody for public that is none of ours; drop it",
+            "usage_batches has a policy everybody for public that is not Meterline's; drop it",
         ),
         (
             "ALTER POLICY meterline_own ON usage_metrics USING (true)",
@@ -127,7 +127,7 @@ def test_the_walls_of_an_upgraded_ledger_are_left_alone_by_the_next_upgrade(
 def test_a_gap_is_told_and_closed_by_an_upgrade(engine: sa.Engine, damage: str, told: str) -> None:
     change_schema(engine, damage)
     before = gaps(engine)
-    if "none of ours" not in told:
+    if "drop it" not in told:
         schema.upgrade(engine)
         assert [] == gaps(engine)
     assert [told] == before

@@ -1,4 +1,4 @@
-"""What the collector refuses: held until its tenant is known, or kept as a dead letter."""
+"""What the collector refuses: held until that is mended, or kept as a dead letter."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ledger.clock import system_clock
 from ledger.session import operator_session
 from ledger.tenant import TenantId
-from ledger.tenants import add_tenant
+from ledger.tenants import add_tenant, close_tenant, reopen_tenant
 from meterline import Meter
 from meterline.delivery.letterbox import LETTERS
 from tests.collector import Collector
@@ -70,6 +70,69 @@ def test_usage_of_an_unknown_tenant_survives_the_process(
     assert ids == collector.ids()
 
 
+def test_usage_of_a_host_whose_clock_is_fast_waits_and_holds_nobody_up(
+    meter: Meter, collector: Collector, spool: Path
+) -> None:
+    ahead = system_clock() + timedelta(minutes=7)
+    for number in range(20):
+        record_sms(meter, event_id=f"SM{number}", at=(ahead, None)[number % 2])
+    is_all = meter.flush()
+    stats = meter.stats()
+    assert (False, 10, 10, []) == (is_all, stats.held, len(collector.ids()), letters(spool))
+
+
+def test_usage_of_a_host_whose_clock_is_fast_is_booked_when_its_time_has_come(
+    meter: Meter, collector: Collector
+) -> None:
+    ahead = system_clock() + timedelta(minutes=7)
+    ids = [record_sms(meter, at=ahead) for _ in range(5)]
+    meter.flush()
+    collector.set_clock(lambda: ahead)
+    assert (True, ids) == (meter.flush(), collector.ids())
+
+
+def test_usage_of_a_host_whose_clock_is_fast_keeps_to_the_limit_and_its_loss_is_counted(
+    make_meter: MakeMeter, collector: Collector
+) -> None:
+    meter = make_meter(max_bytes=256 * 1024)
+    ahead = system_clock() + timedelta(minutes=7)
+    for number in range(3000):
+        record_sms(meter, at=ahead)
+        if number % 250 == 249:
+            meter.flush(1)
+    record_sms(meter, event_id="newer")
+    wait_until(lambda: collector.ids() == ["newer"], "usage with the right time is booked")
+    stats = meter.stats()
+    assert (3001, True) == (stats.stored + stats.pending + stats.dropped, stats.dropped > 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"at": system_clock() + timedelta(hours=1)}, "this host's clock is ahead"),
+        ({"tenant": "newcomer"}, "the collector does not know a tenant"),
+    ],
+)
+def test_what_waits_says_once_in_the_log_what_for(
+    changes: dict[str, Any], told: str, meter: Meter, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        record_sms(meter, **changes)
+        meter.flush()
+    wait_until(lambda: told in caplog.text, "it is logged")
+    assert 1 == len(caplog.messages)
+
+
+def test_usage_that_is_not_taken_is_told_in_the_log(
+    meter: Meter, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_sms(meter, tenant="jo@example.test")
+    meter.flush()
+    told = "usage was refused: its id, tenant or count is invalid"
+    wait_until(lambda: told in caplog.text, "it is logged")
+    assert "jo@example.test" not in caplog.text
+
+
 def test_refused_usage_becomes_a_dead_letter_with_its_reason(meter: Meter, spool: Path) -> None:
     record_sms(meter, event_id="odd", channel="pigeon")
     record_sms(meter, event_id="good")
@@ -92,15 +155,22 @@ def test_a_conflict_becomes_a_dead_letter(meter: Meter, spool: Path) -> None:
 
 @pytest.mark.parametrize("has_folder", [True, False])
 def test_dead_letters_are_sent_again_when_their_reason_is_gone(
-    make_meter: MakeMeter, collector: Collector, spool: Path, *, has_folder: bool
+    make_meter: MakeMeter,
+    collector: Collector,
+    engine: sa.Engine,
+    spool: Path,
+    *,
+    has_folder: bool,
 ) -> None:
     meter = make_meter(spool=spool if has_folder else None)
-    ahead = system_clock() + timedelta(hours=1)
+    with operator_session(engine, write=True) as session:
+        close_tenant(session, TenantId("acme"), now=system_clock() - timedelta(hours=1))
     for number in range(3):
-        record_sms(meter, event_id=f"SM{number}", at=ahead)
+        record_sms(meter, event_id=f"SM{number}")
     meter.flush()
     refused = meter.stats().dead
-    collector.set_clock(lambda: ahead)
+    with operator_session(engine, write=True) as session:
+        reopen_tenant(session, TenantId("acme"))
     restored = meter.redeliver()
     assert meter.flush()
     stats = meter.stats()

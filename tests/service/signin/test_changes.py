@@ -20,7 +20,12 @@ from tests.service.signin.browsers import TENANT, count, csrf_of, submit
 def test_a_change_with_a_cookie_alone_is_refused(client: FlaskClient, method: str) -> None:
     submit(client, "root_admin")
     response = client.open(TENANT, method=method)
-    assert (403, "invalid_csrf_token") == (response.status_code, response.get_json()["code"])
+    problem = response.get_json()
+    assert (403, "invalid_csrf_token", "this form has expired; reload the page and try again") == (
+        response.status_code,
+        problem["code"],
+        problem["detail"],
+    )
 
 
 def test_a_change_with_a_cookie_and_its_token_is_made(client: FlaskClient) -> None:

@@ -254,7 +254,12 @@ def test_a_malformed_header_of_sendgrid_is_refused(
 @pytest.mark.parametrize("name", [MAIL_SIGNATURE, MAIL_TIMESTAMP])
 def test_a_webhook_of_sendgrid_without_a_header_is_refused(name: str, provider: Provider) -> None:
     answer = post_mails(provider, lambda h: without(h, name))
-    assert (403, "missing_signature") == (answer.status, answer.code)
+    expected = f"the header {name} of the signature is missing"
+    assert (403, "missing_signature", expected) == (
+        answer.status,
+        answer.code,
+        json.loads(answer.body)["detail"],
+    )
 
 
 def test_what_another_key_signed_is_refused(provider: Provider, engine: sa.Engine) -> None:

@@ -78,6 +78,34 @@ def test_a_side_that_a_total_gives_away_is_measured_not_derived() -> None:
 
 
 @pytest.mark.parametrize(
+    ("metadata", "measures"),
+    [
+        ({"input_tokens": 1000}, Measures(quantity=1000, input_tokens=1000)),
+        ({"prompt_tokens": 9, "output_tokens": None}, Measures(quantity=9, input_tokens=9)),
+        ({"output_tokens": 50}, Measures(quantity=50, output_tokens=50)),
+    ],
+)
+def test_usage_that_tells_one_side_alone_is_marked_partial(
+    metadata: dict[str, Any], measures: Measures
+) -> None:
+    assert Counted(measures, partial=True) == count("ai", **metadata)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"input_tokens": 8, "output_tokens": 0},
+        {"prompt_tokens": 8, "total_tokens": 8},
+        {"audio_seconds": 60},
+        {"audio_seconds": 60, "output_tokens": 100},
+        {"input_tokens": 8, "audio_seconds": 2.5},
+    ],
+)
+def test_usage_that_has_nothing_on_one_side_is_whole(metadata: dict[str, Any]) -> None:
+    assert not count("ai", **metadata).partial
+
+
+@pytest.mark.parametrize(
     ("total", "tokens_in", "tokens_out"), [(100, 75, 25), (1, 1, 0), (7, 6, 1), (0, 0, 0)]
 )
 def test_of_a_total_alone_a_quarter_is_output_and_it_is_marked_derived(

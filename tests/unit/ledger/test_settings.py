@@ -271,7 +271,10 @@ def test_a_folder_of_secrets_that_is_not_there_is_a_fault_beside_others(
     ("given", "fault"),
     [
         ({"SENDGRID_API_KEY": "SG.key"}, "SENDGRID_API_KEY: needs METERLINE_MAIL_FROM"),
-        ({"MAIL_FROM": "Pat <pat@host.example>"}, "MAIL_FROM: it holds what is no e-mail address"),
+        (
+            {"MAIL_FROM": "Pat <pat@host.example>"},
+            "MAIL_FROM: it holds something that is not an e-mail address",
+        ),
         (
             {"NOTICE_WEBHOOK_URL": "https://host.example/hooks"},
             "NOTICE_WEBHOOK_SECRET: is needed with METERLINE_NOTICE_WEBHOOK_URL",

@@ -22,6 +22,7 @@ def problem(code: str) -> bytes:
         ({"status": "rejected", "code": "invalid_time"}, Fate.DEAD),
         ({"status": "rejected", "code": "closed_tenant"}, Fate.DEAD),
         ({"status": "rejected", "code": "unknown_tenant"}, Fate.HELD),
+        ({"status": "rejected", "code": "future_time"}, Fate.HELD),
     ],
 )
 def test_a_result_tells_the_fate_of_its_event(result: dict[str, object], expected: Fate) -> None:

@@ -60,8 +60,10 @@ class Plain(NamedTuple):
 
 Outcome = Settled | Later | Split | Plain
 
-HELD_CODES = frozenset({"unknown_tenant"})
-"""Refusals that somebody will mend at the collector: the tenant is registered a moment later."""
+FUTURE_TIME = "future_time"
+HELD_CODES = frozenset({"unknown_tenant", FUTURE_TIME})
+"""Refusals of usage that is right, and is taken later: the tenant is registered a moment later, or
+the collector's clock comes to where a fast clock of this host was."""
 
 
 def judge(status: int, body: bytes, *, count: int, retry_after: str | None = None) -> Outcome:

@@ -7,7 +7,17 @@ from threading import Lock
 from time import monotonic
 from typing import NamedTuple
 
-from meterline.delivery.answers import Fate, Later, Outcome, Plain, Settled, Split, Verdict, judge
+from meterline.delivery.answers import (
+    FUTURE_TIME,
+    Fate,
+    Later,
+    Outcome,
+    Plain,
+    Settled,
+    Split,
+    Verdict,
+    judge,
+)
 from meterline.delivery.backoff import delay_of
 from meterline.delivery.letters import read_letter, write_letter
 from meterline.delivery.segment import Record
@@ -215,7 +225,7 @@ class Sender:
         for record, verdict in zip(batch.records, verdicts, strict=True):
             is_held = verdict.fate is Fate.HELD
             is_dead = verdict.fate is Fate.DEAD
-            if self._hold(batch, record) if is_held else are_buried or not is_dead:
+            if self._hold(batch, record, verdict) if is_held else are_buried or not is_dead:
                 done.append(record)
                 if not is_held:
                     self._fates[verdict.fate] += 1
@@ -225,9 +235,9 @@ class Sender:
             batch.segment.retry_at = monotonic() + pause
         self._spool.settle(batch, done)
 
-    def _hold(self, batch: Batch, record: Record) -> bool:
-        """Put an event apart whose tenant is not known; tell whether it is now elsewhere."""
-        self._notices.note(Notice.HELD)
+    def _hold(self, batch: Batch, record: Record, verdict: Verdict) -> bool:
+        """Put an event apart that is taken later; tell whether it is now elsewhere."""
+        self._notices.note(Notice.AHEAD if verdict.code == FUTURE_TIME else Notice.HELD)
         if batch.segment.is_parked:
             return False
         retry_at = monotonic() + _FIRST_HOLD

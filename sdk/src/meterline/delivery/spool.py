@@ -237,7 +237,7 @@ class Spool:
             return sum(segment.pending for segment in self._stock.own())
 
     def held(self) -> int:
-        """Return how many events wait for their tenant to be known."""
+        """Return how many events wait until the collector takes them."""
         with self._lock:
             return sum(segment.pending for segment in self._stock.parked)
 

@@ -75,10 +75,10 @@ def test_what_influxdb_says_of_its_own_code_is_told_to_nobody(reason: str) -> No
     ],
 )  # fmt: skip
 def test_what_is_no_answer_of_influxdb_is_a_fault_of_what_answers(document: bytes) -> None:
-    with pytest.raises(BadUpstreamError, match="no InfluxDB"):
+    with pytest.raises(BadUpstreamError, match="not InfluxDB"):
         join_documents([document])
 
 
 def test_nothing_at_all_is_no_answer_without_points() -> None:
-    with pytest.raises(BadUpstreamError, match="no InfluxDB"):
+    with pytest.raises(BadUpstreamError, match="not InfluxDB"):
         join_documents([])
