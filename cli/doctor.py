@@ -28,6 +28,7 @@ from ledger.postgresql import find_losses
 from ledger.session import operator_session, owner_session
 from ledger.setting_values import parse_owned
 from ledger.settings import find_unknown_settings
+from ledger.stoppages import list_stoppages
 from ledger.tenants import list_tenants
 
 Check = Callable[[Wiring], Iterator[Finding]]
@@ -57,6 +58,7 @@ def _examine() -> Iterator[Finding]:
     yield from _guarded(_ledger, wiring)
     yield from _guarded(_attribution, wiring)
     yield from _guarded(_notices, wiring)
+    yield from _guarded(_stoppages, wiring)
     yield from _guarded(examine_influx, wiring)
     yield from _guarded(examine_grafana, wiring)
 
@@ -186,6 +188,19 @@ def _notices(wiring: Wiring) -> Iterator[Finding]:
             ok=age < STALE_AFTER,
             text=f"{found.waiting} notices of budgets wait, the oldest for"
             f" {age.total_seconds():.0f} s",
+        )
+
+
+def _stoppages(wiring: Wiring) -> Iterator[Finding]:
+    with operator_session(wiring.engine) as session:
+        found = list_stoppages(session)
+    for each in found:
+        # One that goes on is noted about every minute.
+        goes_on = wiring.clock() - each.failed_at < STALE_AFTER
+        when = f"{each.failed_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield Finding(
+            ok=False if goes_on else None,
+            text=f"{each.name} was stopped short, last at {when}: {each.last_error}",
         )
 
 

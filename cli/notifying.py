@@ -10,9 +10,8 @@ from collector.notices.job import Delivered, Delivery
 _IDLE_SECONDS = 2.0
 
 
-def keep_delivering(delivery: Delivery, stop: threading.Event) -> None:
+def keep_delivering(delivery: Delivery, guard: Guard, stop: threading.Event) -> None:
     """Deliver what is due until told to stop. Whatever goes wrong is told, and tried again."""
-    guard = Guard("the delivery of notices")
     while not stop.is_set():
         done = guard.attempt(delivery.run)
         # A run between two tries of a notice that fails has none: the next one is told no more.

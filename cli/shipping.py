@@ -34,9 +34,8 @@ def choose_pause(failures: int, *, is_more: bool) -> float:
     return 0.0 if is_more else _IDLE_SECONDS
 
 
-def keep_shipping(relay: Relay, stop: threading.Event) -> None:
+def keep_shipping(relay: Relay, guard: Guard, stop: threading.Event) -> None:
     """Ship what is due until told to stop. Whatever goes wrong is told, and tried again later."""
-    guard = Guard("the relay")
     failures = 0
     while not stop.is_set():
         shipped = guard.attempt(partial(relay.run, is_stopped=stop.is_set))

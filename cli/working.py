@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import FrameType
 
@@ -14,7 +14,7 @@ from cli.attributing import NOTHING, describe_attributed, tell_attributed
 from cli.influx_health import describe_missed
 from cli.notifying import keep_delivering, tell_delivered
 from cli.shipping import keep_shipping, ship_all, tell_shipped
-from cli.steps import Step
+from cli.steps import Guard, Step
 from cli.watching import describe_evaluated, watch_once
 from cli.wiring import Wiring, open_ledger
 from costing.job import Outcome
@@ -32,23 +32,32 @@ _FAREWELL_SECONDS = 5.0
 def work(*, once: bool, parent: int | None) -> None:
     """Attribute, cost and ship booked usage, and watch budgets. Any number of these may run."""
     wiring = open_ledger()
-    costing, relay, delivery = wiring.costing, wiring.relay, wiring.delivery
     missed = describe_missed(wiring)
     if missed is not None:
         click.echo(missed, err=True)
-    if once:
-        attributed = wiring.attribution.run(now=wiring.clock())
-        is_attributed = attributed == NOTHING or tell_attributed(attributed)
-        outcome = costing.run(clock=wiring.clock, wait=True)
-        click.echo(f"batches costed: {outcome.batches}")
-        for fault in _describe_costed(outcome):
-            click.echo(fault, err=True)
-        is_watched = watch_once(wiring.budgeting, wiring.anomaly_search, now=wiring.clock())
-        is_told = delivery is None or tell_delivered(delivery.run())
-        is_shipped = relay is None or tell_shipped(ship_all(relay))
-        if outcome.failures or not (is_shipped and is_attributed and is_watched and is_told):
-            sys.exit(1)
-        return
+    if not once:
+        _work_for_good(wiring, parent)
+    elif not _work_once(wiring):
+        sys.exit(1)
+
+
+def _work_once(wiring: Wiring) -> bool:
+    """Do what there is to do; tell whether all of it could be."""
+    costing, relay, delivery = wiring.costing, wiring.relay, wiring.delivery
+    attributed = wiring.attribution.run(now=wiring.clock())
+    is_attributed = attributed == NOTHING or tell_attributed(attributed)
+    outcome = costing.run(clock=wiring.clock, wait=True)
+    click.echo(f"batches costed: {outcome.batches}")
+    for fault in _describe_costed(outcome):
+        click.echo(fault, err=True)
+    is_watched = watch_once(wiring.budgeting, wiring.anomaly_search, now=wiring.clock())
+    is_told = delivery is None or tell_delivered(delivery.run())
+    is_shipped = relay is None or tell_shipped(ship_all(relay))
+    return not outcome.failures and is_shipped and is_attributed and is_watched and is_told
+
+
+def _work_for_good(wiring: Wiring, parent: int | None) -> None:
+    relay, delivery = wiring.relay, wiring.delivery
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -56,13 +65,18 @@ def work(*, once: bool, parent: int | None) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    threads = []
+
     # Threads of their own, so that costing waits for no answer of anybody; and such as do not keep
     # the process alive: whatever they are in the midst of is done again by the next one.
-    threads = []
+    def keep(name: str, do: Callable[[Guard], None]) -> None:
+        guard = Guard(name, wiring.engine, wiring.clock)
+        threads.append(threading.Thread(target=do, args=(guard,), daemon=True))
+
     if relay is not None:
-        threads.append(threading.Thread(target=keep_shipping, args=(relay, stop), daemon=True))
+        keep("the relay", lambda guard: keep_shipping(relay, guard, stop))
     if delivery is not None:
-        threads.append(threading.Thread(target=keep_delivering, args=(delivery, stop), daemon=True))
+        keep("the delivery of notices", lambda guard: keep_delivering(delivery, guard, stop))
     for thread in threads:
         thread.start()
     _keep_working(_make_steps(wiring), stop, parent)
@@ -79,26 +93,22 @@ def _make_steps(wiring: Wiring) -> list[Step]:
         search.run(now=now)
         return ()
 
+    def step(name: str, do: Callable[[datetime], Iterable[str]], pause: timedelta) -> Step:
+        return Step(Guard(name, wiring.engine, clock), do, pause=pause, clock=clock)
+
     return [
-        Step(
+        step(
             "attribution",
             lambda now: describe_attributed(attribution.run(now=now)),
-            pause=_ATTRIBUTION_PAUSE,
-            clock=clock,
+            _ATTRIBUTION_PAUSE,
         ),
-        Step(
-            "costing",
-            lambda _now: _describe_costed(costing.run(clock=clock)),
-            pause=timedelta(0),
-            clock=clock,
-        ),
-        Step(
+        step("costing", lambda _now: _describe_costed(costing.run(clock=clock)), timedelta(0)),
+        step(
             "the evaluation of budgets",
             lambda now: describe_evaluated(budgeting.run(now=now)),
-            pause=_BUDGETS_PAUSE,
-            clock=clock,
+            _BUDGETS_PAUSE,
         ),
-        Step("the search for anomalies", look_for_anomalies, pause=_ANOMALIES_PAUSE, clock=clock),
+        step("the search for anomalies", look_for_anomalies, _ANOMALIES_PAUSE),
     ]
 
 

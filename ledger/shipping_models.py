@@ -46,7 +46,8 @@ relay_holds = sa.Table(
     sa.Column("retry_at", UtcDateTime, nullable=False),
 )
 
-# How it goes with InfluxDB as a whole: one row, none before the first failure.
+# How it goes with InfluxDB as a whole: one row, none before the first failure. And what of a worker
+# was stopped short: a row for each thing that ever was.
 relay_health = sa.Table(
     "relay_health",
     metadata,

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from collector.intake import Intake
 from ledger.session import owner_session
 from tests.builders import NOW, sms
+from tests.conftest import Run
 from tests.onlooker import Onlooker
 from tests.processes import Launcher, wait_until
 
@@ -35,3 +36,16 @@ def test_usage_is_costed_while_attribution_fails(
     wait_until(is_costed, "it does so after a turn that attribution was stopped short in")
     told = worker.log.read_text().count("unattributed_usage")
     assert (False, True) == (worker.has_ended(), told > 0)
+
+
+@pytest.mark.usefixtures("spoil_attribution")
+@pytest.mark.ledger("postgresql", own=True)  # SQLite's error is that of a file that cannot be read
+def test_the_doctor_tells_what_is_stopped_short(
+    launcher: Launcher, meterline: Run, ledger: Onlooker
+) -> None:
+    launcher.start("work")
+    wait_until(lambda: ledger.count("relay_health") == 1, "the worker notes it")
+    done = meterline("doctor")
+    (line,) = (line for line in done.stdout.splitlines() if "stopped short" in line)
+    assert (1, True) == (done.returncode, line.startswith("WRONG attribution was stopped short"))
+    assert line.endswith('relation "unattributed_usage" does not exist')
