@@ -43,7 +43,7 @@ ON_ONE_NODE = frozenset(
         "sign_ins",
         "sign_in_links",
         "sign_in_failures",
-        "relay_health",
+        "worker_health",
         "provider_mappings",
         "price_entries",
         "grafana_orgs",

@@ -13,6 +13,7 @@ from ledger import (
     price_models,
     registry,
     shipping_models,
+    worker_models,
 )
 from ledger.columns import UtcDateTime, measure_columns, plain_text, rollup_key_columns
 
@@ -27,7 +28,7 @@ price_entries = price_models.price_entries
 relay_state = shipping_models.relay_state
 quarantined_points = shipping_models.quarantined_points
 relay_holds = shipping_models.relay_holds
-relay_health = shipping_models.relay_health
+worker_health = worker_models.worker_health
 grafana_orgs = grafana_models.grafana_orgs
 provider_mappings = attribution_models.provider_mappings
 unattributed_usage = attribution_models.unattributed_usage

@@ -7,13 +7,13 @@ import sqlalchemy as sa
 
 from ledger.models import (
     quarantined_points,
-    relay_health,
     relay_holds,
     relay_state,
     unshipped_batches,
     usage_metrics,
     usage_rollups_daily,
     usage_tenant_days,
+    worker_health,
 )
 from ledger.session import OperatorSession, TenantSession
 from ledger.tenant import TenantId
@@ -184,7 +184,7 @@ def list_holds(session: OperatorSession) -> list[Hold]:
 
 def read_health(session: OperatorSession) -> Health | None:
     """Return the last failure of the relay, or None where there never was one."""
-    columns = relay_health.c
+    columns = worker_health.c
     query = sa.select(
         columns.failures, columns.last_error, columns.failed_at, columns.recovered_at
     ).where(columns.name == INFLUXDB)
@@ -201,16 +201,16 @@ def note_failure(session: OperatorSession, error: str, *, failures: int, now: da
         "recovered_at": None,
     }
     changed = session.connection.execute(
-        sa.update(relay_health).where(relay_health.c.name == INFLUXDB).values(values)
+        sa.update(worker_health).where(worker_health.c.name == INFLUXDB).values(values)
     ).rowcount
     if not changed:
-        session.connection.execute(sa.insert(relay_health).values(name=INFLUXDB, **values))
+        session.connection.execute(sa.insert(worker_health).values(name=INFLUXDB, **values))
 
 
 def note_recovery(session: OperatorSession, *, now: datetime) -> None:
     """Write down that shipping works again."""
     session.connection.execute(
-        sa.update(relay_health)
-        .where(relay_health.c.name == INFLUXDB, relay_health.c.recovered_at.is_(None))
+        sa.update(worker_health)
+        .where(worker_health.c.name == INFLUXDB, worker_health.c.recovered_at.is_(None))
         .values(recovered_at=now)
     )

@@ -1,4 +1,4 @@
-"""The tables of shipping to InfluxDB: who is at it, what is put aside or held back, how it goes."""
+"""The tables of shipping to InfluxDB: who is at it, what is put aside or held back."""
 
 import sqlalchemy as sa
 
@@ -44,16 +44,4 @@ relay_holds = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("held_since", UtcDateTime, nullable=False),
     sa.Column("retry_at", UtcDateTime, nullable=False),
-)
-
-# How it goes with InfluxDB as a whole: one row, none before the first failure. And what of a worker
-# was stopped short: a row for each thing that ever was.
-relay_health = sa.Table(
-    "relay_health",
-    metadata,
-    sa.Column("name", plain_text(32), primary_key=True),
-    sa.Column("failures", sa.BigInteger, nullable=False),
-    sa.Column("last_error", sa.Text, nullable=False),
-    sa.Column("failed_at", UtcDateTime, nullable=False),
-    sa.Column("recovered_at", UtcDateTime),
 )

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from ledger.models import relay_health
+from ledger.models import worker_health
 from ledger.session import OperatorSession
 from ledger.shipping import INFLUXDB
 
-_COLUMNS = relay_health.c
+_COLUMNS = worker_health.c
 
 
 class Stoppage(NamedTuple):
@@ -28,16 +28,16 @@ class Stoppage(NamedTuple):
 
 def note_stoppage(session: OperatorSession, name: str, error: str, *, now: datetime) -> None:
     """Note that something was stopped short. The session must be writing: they come one by one."""
-    own = sa.update(relay_health).where(_COLUMNS.name == name)
+    own = sa.update(worker_health).where(_COLUMNS.name == name)
     values = {"last_error": error, "failed_at": now}
     counted = own.values(failures=_COLUMNS.failures + 1, **values)
     if not session.connection.execute(counted).rowcount:
-        first = sa.insert(relay_health).values(name=name, failures=1, **values)
+        first = sa.insert(worker_health).values(name=name, failures=1, **values)
         session.connection.execute(first)
 
 
 def list_stoppages(session: OperatorSession) -> list[Stoppage]:
-    """Return what was ever stopped short, the last first; not how it goes with InfluxDB."""
+    """Return what was ever stopped short, the last first; how it goes with InfluxDB is apart."""
     query = (
         sa.select(*(_COLUMNS[name] for name in Stoppage._fields))
         .where(_COLUMNS.name != INFLUXDB)

@@ -49,7 +49,7 @@ TENANT_MAY_NOT = frozenset(
         "sign_ins",
         "sign_in_links",
         "sign_in_failures",
-        "relay_health",
+        "worker_health",
         "provider_mappings",
         "price_entries",
         "grafana_orgs",

@@ -450,7 +450,7 @@ def _content(engine: sa.Engine) -> dict[str, list[Any]]:
     later = {"users", "sign_ins", "sign_in_links", "sign_in_failures", "usage_tombstones"}
     later |= {"sequences"} if is_postgresql(engine) else set()
     later |= {"unshipped_batches", "usage_tenant_days"}
-    later |= {"relay_state", "relay_health", "quarantined_points", "relay_holds"}
+    later |= {"relay_state", "worker_health", "quarantined_points", "relay_holds"}
     later |= {"provider_mappings", "unattributed_usage", "price_entries"}
     later |= {"usage_facts", "usage_balances", "grafana_orgs"}
     later |= {"usage_rollups_hourly", "server_counters"}

@@ -44,7 +44,7 @@ def test_the_doctor_tells_what_is_stopped_short(
     launcher: Launcher, meterline: Run, ledger: Onlooker
 ) -> None:
     launcher.start("work")
-    wait_until(lambda: ledger.count("relay_health") == 1, "the worker notes it")
+    wait_until(lambda: ledger.count("worker_health") == 1, "the worker notes it")
     done = meterline("doctor")
     (line,) = (line for line in done.stdout.splitlines() if "stopped short" in line)
     assert (1, True) == (done.returncode, line.startswith("WRONG attribution was stopped short"))
