@@ -11,7 +11,6 @@ from collector.insert import INSERT_ALONE, alone_values, insert_events
 from ledger.batches import add_batch
 from ledger.engine import is_postgresql
 from ledger.event import UNKNOWN_FINGERPRINT, Status, UsageEvent
-from ledger.message import tell
 from ledger.models import (
     BOOKING_SEQUENCE,
     usage_balances,
@@ -19,6 +18,7 @@ from ledger.models import (
     usage_metrics,
     usage_tombstones,
 )
+from ledger.one_message import tell
 from ledger.sequence import take_numbers
 from ledger.session import TenantSession
 from ledger.tenant import TenantId

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from costing.changes import read_needed, write_changes
 from costing.pricing.rating import rate_usage
 from costing.recompute import Change
 from costing.rollup import Pricing, rate_again
 from costing.store import Cause
+from costing.writing import read_needed, write_changes
 from ledger.missing import IS_UNPRICED
 from ledger.models import usage_rollups_daily
 from ledger.rollups import SP3_PRICE_VERSION, State, read_rollups

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from costing.changes import read_needed, write_changes
 from costing.hours import add_hours, open_hours
 from costing.recompute import Change
 from costing.rollup import Pricing, Rater
 from costing.store import note_costed, sum_batches
+from costing.writing import read_needed, write_changes
 from ledger.batches import Claim, claim_batches, finish_batches
 from ledger.models import usage_rollups_daily
 from ledger.rollups import RollupKey, RollupRow, Tally, read_rollups

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from costing.backpricing import Page, Place, backprice, list_unpriced_tenants
 from costing.batches import cost_batches, cost_pending
-from costing.changes import keeping_rates, read_needed, write_changes
 from costing.hours import list_outgrown, prune_hours, rebuild_hours
 from costing.looking import look
 from costing.pricing.books import read_kept
@@ -27,6 +26,7 @@ from costing.recompute import recompute
 from costing.rollup import Pricing, Rater
 from costing.store import Cause, lock_costing
 from costing.waiting import Waiting
+from costing.writing import keeping_rates, read_needed, write_changes
 from ledger.batches import Claim, list_pending_tenants
 from ledger.clock import Clock
 from ledger.days import book_days

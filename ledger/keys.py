@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from ledger.digest import digest_secret
 from ledger.errors import InvalidError, MissingError
-from ledger.message import ask
 from ledger.models import api_keys
+from ledger.one_message import ask
 from ledger.session import OperatorSession
 from ledger.tenant import TenantId
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from ledger.days import note_name
 from ledger.errors import ConflictError, MissingError
-from ledger.message import ask
 from ledger.models import costing_state, tenant_periods, tenants
+from ledger.one_message import ask
 from ledger.session import OperatorSession, TenantSession, operator_session
 from ledger.tenant import BEGINNING, UNATTRIBUTED, Tenant, TenantId, TenantPeriod
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from costing.changes import keeping_rates, read_needed
 from costing.looking import FindBook, look
 from costing.pricing.books import keep_rates
 from costing.pricing.card import Rates
@@ -15,6 +14,7 @@ from costing.repricing.multiplying import multiplier_values
 from costing.repricing.page import Ratings, Sums, sum_changes
 from costing.repricing.store import Page, Place, find_page, is_on, read_kinds, read_rows
 from costing.store import lock_costing
+from costing.writing import keeping_rates, read_needed
 from ledger.clock import Clock
 from ledger.days import note_days
 from ledger.errors import InvalidError

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from collector.intake import Intake
-from ledger import message
+from ledger import one_message
 from ledger.keys import Scope, create_key, look_up_key, revoke_key
 from ledger.session import operator_session
 from tests.builders import NOW, sms
@@ -29,7 +29,7 @@ Post = Callable[..., list[str]]
 @pytest.fixture
 def post_together(engine: sa.Engine, intake: Intake, ledger_url: str) -> Iterator[Post]:
     """Post events, one a thread, while another one waits for its id; return what became of them."""
-    waiting = message._changes._waiting  # noqa: SLF001 - who waits shows nowhere else
+    waiting = one_message._changes._waiting  # noqa: SLF001 - who waits shows nowhere else
     superuser = ledger_url.replace("meterline@", "postgres@")
 
     def book(event_id: str) -> str:

@@ -28,7 +28,7 @@ class _Turn(Generic[Question, Answer]):
         self.sleep.acquire()
 
 
-class Gathering(Generic[Topic, Question, Answer]):
+class Coalescer(Generic[Topic, Question, Answer]):
     """Answers the questions on one topic together; topics know nothing of each other.
 
     Args:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from ledger.coalescing import Coalescer
 from ledger.engine import is_postgresql
-from ledger.gathering import Gathering
 from ledger.postgresql import begin_operator, begin_tenant, has_citus, open_client_cursor
 from ledger.session import operator_session, translate_errors
 from ledger.tenant import TenantId, parse_tenant_id
@@ -167,5 +167,5 @@ def _compile(query: sa.Select[Any], dialect: sa.Dialect) -> tuple[str, list[_Rea
     return str(query.compile(dialect=dialect)), readers
 
 
-_queries: Gathering[sa.Engine, _Query, _Rows] = Gathering(_send_queries, most=_MOST)
-_changes: Gathering[_Part, _Change, list[int] | None] = Gathering(_send_changes, most=_MOST)
+_queries: Coalescer[sa.Engine, _Query, _Rows] = Coalescer(_send_queries, most=_MOST)
+_changes: Coalescer[_Part, _Change, list[int] | None] = Coalescer(_send_changes, most=_MOST)

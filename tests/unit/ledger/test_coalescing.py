@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.gathering import Gathering
+from ledger.coalescing import Coalescer
 from tests.processes import wait_until
 
 
@@ -17,7 +17,7 @@ class Database:
     def __init__(self, *, most: int = 10) -> None:
         self.asked: list[list[int]] = []
         self.let_go = Event()
-        self.gathering: Gathering[str, int, int] = Gathering(self._answer, most=most)
+        self.coalescer: Coalescer[str, int, int] = Coalescer(self._answer, most=most)
 
     def _answer(self, _topic: str, questions: Sequence[int]) -> list[int]:
         self.asked.append(sorted(questions))
@@ -34,11 +34,11 @@ def database() -> Database:
 
 def ask_while_busy(database: Database, *numbers: int, topic: str = "t") -> list[Future[int]]:
     """Ask 0, and the numbers while that is under way."""
-    waiting: dict[str, list[Any]] = database.gathering._waiting  # noqa: SLF001 - who waits shows nowhere else
+    waiting: dict[str, list[Any]] = database.coalescer._waiting  # noqa: SLF001 - who waits shows nowhere else
     with ThreadPoolExecutor(len(numbers) + 1) as threads:
-        futures = [threads.submit(database.gathering.ask, "t", 0)]
+        futures = [threads.submit(database.coalescer.ask, "t", 0)]
         wait_until(lambda: bool(database.asked), "the first is asked")
-        futures += [threads.submit(database.gathering.ask, topic, number) for number in numbers]
+        futures += [threads.submit(database.coalescer.ask, topic, number) for number in numbers]
         if topic == "t":
             wait_until(lambda: len(waiting["t"]) == len(numbers), "the others wait")
         else:
@@ -49,7 +49,7 @@ def ask_while_busy(database: Database, *numbers: int, topic: str = "t") -> list[
 
 def test_who_is_alone_is_asked_at_once(database: Database) -> None:
     database.let_go.set()
-    assert (4, [[2]]) == (database.gathering.ask("t", 2), database.asked)
+    assert (4, [[2]]) == (database.coalescer.ask("t", 2), database.asked)
 
 
 def test_those_who_come_meanwhile_are_asked_together(database: Database) -> None:
@@ -89,4 +89,4 @@ def test_topics_do_not_wait_for_each_other(database: Database) -> None:
 
 def test_nothing_is_kept_of_what_was_asked(database: Database) -> None:
     ask_while_busy(database, 1, 2, 13)
-    assert {} == database.gathering._waiting  # noqa: SLF001 - as above
+    assert {} == database.coalescer._waiting  # noqa: SLF001 - as above

@@ -12,8 +12,8 @@ from sqlalchemy.exc import ProgrammingError
 from collector.intake import Intake
 from ledger.event import Status
 from ledger.keys import Scope, create_key, look_up_key
-from ledger.message import ask, tell
 from ledger.models import tenants
+from ledger.one_message import ask, tell
 from ledger.session import operator_session
 from ledger.tenant import TenantId
 from ledger.tenants import add_tenant, find_tenants, look_up_tenant
